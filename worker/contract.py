@@ -1,0 +1,224 @@
+"""What a job and an adapter say to each other: vouchers go down, outcomes and findings come up.
+
+Nothing here knows Postgres, the queue or any one accounting system. An adapter is a subclass of
+:class:`Adapter` in ``worker/adapters/<key>.py``; it is found by its file name, introduces itself through
+:class:`Capabilities` and its settings model, and gets for each call a :class:`Call` that carries
+configuration without secrets, an HTTP client and an awaitable that fetches the credential.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, ClassVar
+from uuid import UUID
+
+if TYPE_CHECKING:  # heavy imports stay out of the worker's start
+    from pydantic import SecretStr
+
+    from worker.http import Http
+    from worker.settings_schema import AdapterSettings
+
+CONTRACT = 1
+"""The number of the agreement between this worker and the functions of ``bilag_internal``.
+
+A worker refuses to claim from a database that announces another one (architecture §4, `installation`).
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of a voucher. ``amount`` is in the voucher's currency, debit positive, credit negative."""
+
+    line_no: int
+    account: str
+    amount: Decimal
+    description: str
+    vat_code: str | None = None
+    dimensions: Mapping[str, str] = field(default_factory=dict)
+    subledger: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Voucher:
+    """One claim as it is to be booked. Its lines sum to zero; the last one is the settlement.
+
+    ``reference`` (20 characters of ``[A-Z0-9]``) is ours, the same in every attempt, and is what a look-up
+    searches for. ``voucher_number`` is from our own sequence and never reused.
+    """
+
+    reference: str
+    voucher_number: int
+    revision: int
+    claim_id: UUID
+    claim_number: str
+    posting_date: date
+    document_date: date
+    currency: str
+    description: str
+    lines: tuple[Line, ...]
+    claimant_reference: str | None = None
+    documentation_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """A voucher in one attempt. ``sent_at`` is when the attempt was marked, before anything left us."""
+
+    voucher: Voucher
+    attempt: int
+    sent_at: datetime
+    answered: bool = False
+    external_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What goes in one invocation: whole vouchers within the adapter's announced limits.
+
+    ``vehicle`` names what carries them at the vendor (a journal, say), stored before anything is sent.
+    """
+
+    correlation_id: UUID
+    sendings: tuple[Sending, ...]
+    vehicle: str | None = None
+
+    @property
+    def vouchers(self) -> tuple[Voucher, ...]:
+        return tuple(sending.voucher for sending in self.sendings)
+
+
+class Verdict(StrEnum):
+    """What became of one voucher (architecture §5.6)."""
+
+    EXPORTED = "exported"
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+    REFUSED = "refused"
+    ABSENT = "absent"
+    UNSENT = "unsent"
+    UNKNOWN = "unknown"
+    IMPORT_ERROR = "import_error"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The verdict on one voucher. ``reason_code`` is one of ``bilag.reasons``."""
+
+    reference: str
+    verdict: Verdict
+    external_id: str | None = None
+    reason_code: str | None = None
+    reason_params: Mapping[str, Any] = field(default_factory=dict)
+    message: str | None = None
+
+
+class Presence(StrEnum):
+    """What a look-up can say of a voucher: all of its lines, some, none, or nothing certain."""
+
+    WHOLE = "whole"
+    PARTIAL = "partial"
+    ABSENT = "absent"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What the vendor holds of one voucher.
+
+    ``posted`` is true when it was seen in the ledger, false when it is still on its way there (an import
+    queue, an unposted journal). ``import_error`` is the vendor's message when its own import refused it
+    while its copy is still there.
+    """
+
+    reference: str
+    presence: Presence
+    posted: bool = False
+    external_id: str | None = None
+    import_error: str | None = None
+    message: str | None = None
+
+
+class Health(StrEnum):
+    HEALTHY = "healthy"
+    DEGRADED = "degraded"
+    UNREACHABLE = "unreachable"
+
+
+@dataclass(frozen=True, slots=True)
+class HealthResult:
+    """One check of one connection. ``latency_ms`` is the whole call, in milliseconds."""
+
+    status: Health
+    latency_ms: int
+    checked_at: datetime
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What an adapter can do and prove; announced to ``bilag.integration_types`` by ``bilag migrate``.
+
+    ``absence_after``: after an unanswered write, absence counts only once this much time has passed, because
+    the request may still be on its way into the system. ``None``: the adapter can never prove absence.
+    ``hosts``: the vendor's own hosts; a URL in the settings to any other host is refused until it is allowed.
+    ``identity_settings``: the settings that decide which ledger is reached.
+    """
+
+    vouchers_per_batch: int
+    lines_per_batch: int
+    parallel_calls: int = 1
+    finds: bool = True
+    confirms_later: bool = False
+    needs_credential: bool = True
+    foreign_currency: bool = False
+    makes_file: bool = False
+    absence_after: timedelta | None = timedelta(0)
+    hosts: tuple[str, ...] = ()
+    identity_settings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """All that an adapter gets for one invocation. It holds no secret; ``credential`` fetches it."""
+
+    org_id: UUID
+    integration_type: str
+    settings: AdapterSettings
+    http: Http
+    credential: Callable[[], Awaitable[SecretStr]]
+    correlation_id: UUID
+
+
+class Adapter(ABC):
+    """One accounting system. Stateless: everything of one invocation is in its arguments.
+
+    ``post``, ``find`` and ``confirm`` answer for every voucher of the batch, once each. They raise only the
+    errors of :mod:`worker.errors`; any raised error of ``post`` that does not say "not executed" leaves the
+    batch in doubt.
+    """
+
+    key: ClassVar[str]
+    display_name: ClassVar[str]
+    settings_model: ClassVar[type[AdapterSettings]]
+    capabilities: ClassVar[Capabilities]
+
+    @abstractmethod
+    async def post(self, batch: Batch, call: Call) -> Sequence[Outcome]:
+        """Send the vouchers once. No retry inside except on an answer that says "not executed"."""
+
+    @abstractmethod
+    async def find(self, batch: Batch, call: Call) -> Sequence[Finding]:
+        """Look the vouchers up in the direction they travel: queue, then ledger, then errors."""
+
+    async def confirm(self, batch: Batch, call: Call) -> Sequence[Finding]:
+        """Ask what became of vouchers that the system accepted. By default the same look-up as ``find``."""
+        return await self.find(batch, call)
+
+    @abstractmethod
+    async def check(self, call: Call) -> HealthResult:
+        """The cheapest call that proves the connection."""
