@@ -1,0 +1,1 @@
+"""The promises of Bilag, each with a test that can fail."""
