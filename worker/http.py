@@ -1,0 +1,201 @@
+"""The one HTTP client of the process, and the boundary at which what happened on the line becomes our error.
+
+Redirects are never followed, cookies never kept (one client serves all organisations), bodies never read beyond a
+limit, and a request ends with its answer within its timeout, however slowly that drips. Nothing here logs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+from uuid import UUID
+
+from worker.errors import AdapterError, Executed, Misconfigured
+from worker.faults import Fault, Rows, failure, key_of
+from worker.wire import OnTheLine, Wire, fault_of, retry_after
+
+if TYPE_CHECKING:
+    import httpx
+
+CORRELATION_HEADER = "X-Correlation-ID"
+LARGEST_ANSWER = 8 * 1024 * 1024
+"""Bytes of an answer that are read; a larger one is :data:`Fault.TOO_LARGE`."""
+_HEADER_VALUE = re.compile(r"[\t\x20-\x7e]*")
+_CONNECT_SHARE = 0.5
+"""How much of a request's time connecting may take: a connection that fails leaves time to say so."""
+
+
+class Client:
+    """The process's connections. Opened at the first request, closed by :meth:`aclose`.
+
+    ``plain_hosts`` (``host`` or ``host:port``) may be called over plain http. ``timeout`` is in seconds, for a whole
+    request. ``transport`` replaces the network in tests.
+    """
+
+    def __init__(
+        self,
+        *,
+        timeout: float = 10.0,
+        plain_hosts: frozenset[str] = frozenset(),
+        largest_answer: int = LARGEST_ANSWER,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        self.timeout = timeout
+        self.plain_hosts = frozenset(host.lower() for host in plain_hosts)
+        self.largest_answer = largest_answer
+        self._transport = transport
+        self._opened: httpx.AsyncClient | None = None
+
+    def bind(self, correlation_id: UUID, hosts: frozenset[str] | None = None) -> Http:
+        """What one invocation calls with. ``hosts``: the only ones it may reach over https; ``None`` is any."""
+        return Http(self, correlation_id, hosts)
+
+    async def aclose(self) -> None:
+        if self._opened is not None:
+            await self._opened.aclose()
+            self._opened = None
+
+    def opened(self) -> httpx.AsyncClient:
+        if self._opened is None:
+            self._opened = self._open()
+        return self._opened
+
+    def _open(self) -> httpx.AsyncClient:
+        from http.cookiejar import CookieJar, DefaultCookiePolicy
+
+        import httpx  # costs 0.2 s, so not before it is needed
+
+        connecting = self.timeout * _CONNECT_SHARE
+        return httpx.AsyncClient(
+            transport=self._transport,
+            # Plain http goes to stand-ins only: those are never behind a proxy, and have no certificate to verify.
+            mounts={} if self._transport else {"http://": httpx.AsyncHTTPTransport(verify=False)},
+            timeout=httpx.Timeout(self.timeout, connect=connecting, pool=connecting),
+            limits=httpx.Limits(max_connections=100, max_keepalive_connections=20),
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+            headers={"User-Agent": "bilag"},
+            follow_redirects=False,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A whole answer. Only what decides is kept of its headers: ``retry_after``, in seconds."""
+
+    status: int
+    body: bytes
+    retry_after: float | None
+    writes: bool
+    rows: Rows | None = None
+
+    def json(self) -> Any:
+        """The body, whatever the status: many systems put their errors there. Amounts come as ``Decimal``.
+
+        Raises the status's error, or :class:`Malformed` if the status is good, when the body is not JSON.
+        """
+        try:
+            return json.loads(self.body, parse_float=Decimal)
+        except (ValueError, RecursionError):
+            if self.status >= 300:
+                raise self.error() from None
+            raise self.failure(Fault.NOT_JSON, "the answer is not JSON") from None
+
+    def error(self, message: str | None = None) -> AdapterError:
+        """What this answer's status means, in the words of the table."""
+        key = key_of(self.status, self.retry_after)
+        return self.failure(key, message or f"HTTP {self.status}", retry_after=self.retry_after)
+
+    def failure(self, key: int | Fault, message: str, **facts: Any) -> AdapterError:
+        return failure(key, message, writes=self.writes, rows=self.rows, http_status=self.status, **facts)
+
+
+class Http:
+    """HTTP for one invocation: every request carries its correlation id."""
+
+    def __init__(self, client: Client, correlation_id: UUID, hosts: frozenset[str] | None = None) -> None:
+        self._client = client
+        self._correlation_id = correlation_id
+        self._hosts = hosts
+
+    async def send(
+        self,
+        method: str,
+        url: str,
+        *,
+        writes: bool,
+        headers: Mapping[str, str] | None = None,
+        body: Any = None,
+        rows: Rows | None = None,
+    ) -> Answer:
+        """Send one request, once, and read its whole answer, whatever its status.
+
+        ``body`` is sent as JSON; ``writes`` picks the table's column, ``rows`` are the adapter's own. Raises AdapterError
+        when there is no answer, or when the settings forbid the call.
+        """
+        self._permit(url)
+        request = self._build(method, url, headers or {}, body)
+        wire = Wire()
+        request.extensions["trace"] = wire.note
+        try:
+            async with asyncio.timeout(self._client.timeout):
+                status, content, wait = await self._exchange(request)
+        except OnTheLine as error:
+            key = fault_of(error.cause, wire)
+            raise failure(key, f"{key} ({error})", writes=writes, rows=rows) from None
+        except TimeoutError:
+            key, limit = fault_of(None, wire), self._client.timeout
+            raise failure(key, f"no answer within {limit:g} seconds", writes=writes, rows=rows) from None
+        answer = Answer(status, content or b"", wait, writes, rows)
+        if content is None:
+            raise answer.failure(Fault.TOO_LARGE, f"the answer has more than {self._client.largest_answer} bytes")
+        return answer
+
+    def _permit(self, url: str) -> None:
+        """Refuse a URL that the settings should not name: not http(s), or a host that nobody allowed."""
+        try:
+            parts = urlsplit(url)
+            host, port = (parts.hostname or "").lower(), parts.port
+        except ValueError:
+            raise Misconfigured("the URL in the settings is not a URL", executed=Executed.NO) from None
+        is_plain = host in self._client.plain_hosts or f"{host}:{port}" in self._client.plain_hosts
+        if parts.scheme == "http" and not is_plain:
+            raise Misconfigured(f"plain http to {host} is not allowed", executed=Executed.NO)
+        if parts.scheme not in ("http", "https") or not host:
+            raise Misconfigured("the URL in the settings is not an http(s) URL", executed=Executed.NO)
+        if self._hosts is not None and host not in self._hosts and not is_plain:
+            raise Misconfigured(f"the host {host} is not allowed", executed=Executed.NO)
+
+    def _build(self, method: str, url: str, headers: Mapping[str, str], body: Any) -> httpx.Request:
+        sent = {**headers, CORRELATION_HEADER: str(self._correlation_id)}
+        for name, value in sent.items():
+            if not _HEADER_VALUE.fullmatch(value):  # said without the value: it may be a secret
+                raise Misconfigured(f"the header {name} has characters that HTTP cannot carry", executed=Executed.NO)
+        return self._client.opened().build_request(method, url, headers=sent, json=body)
+
+    async def _exchange(self, request: httpx.Request) -> tuple[int, bytes | None, float | None]:
+        """Status, body (``None`` if it is too large) and wait. Raises OnTheLine for whatever the line did."""
+        import httpx
+
+        try:
+            response = await self._client.opened().send(request, stream=True)
+            try:
+                content = await self._read(response)
+            finally:
+                await response.aclose()
+        except (httpx.HTTPError, OSError) as error:
+            raise OnTheLine(error) from None
+        return response.status_code, content, retry_after(response.headers.get("retry-after"))
+
+    async def _read(self, response: httpx.Response) -> bytes | None:
+        content = bytearray()
+        async for piece in response.aiter_bytes():
+            content += piece
+            if len(content) > self._client.largest_answer:
+                return None
+        return bytes(content)

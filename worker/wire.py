@@ -1,0 +1,81 @@
+"""What the line did: whether a request left us, which fault an exception is, how long we are asked to wait.
+
+httpx's exceptions are told apart by name, so that this file does not import it.
+"""
+
+from __future__ import annotations
+
+import math
+import socket
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from worker.faults import Fault
+
+LONGEST_WAIT = 6 * 3600.0
+"""Seconds; a wait that a server asks for counts as this at the most (architecture §6)."""
+
+
+class OnTheLine(Exception):
+    """What httpx or the operating system said. Shown by its type only: its text may quote what was sent."""
+
+    def __init__(self, cause: Exception) -> None:
+        super().__init__(type(cause).__name__)
+        self.cause = cause
+
+
+class Wire:
+    """What is known of one request on its way, from httpcore's trace: whether any of it has left us."""
+
+    def __init__(self) -> None:
+        self._traced = self._sent = False
+
+    async def note(self, event: str, _info: Any) -> None:
+        self._traced = True
+        self._sent = self._sent or event.endswith("send_request_headers.started")
+
+    @property
+    def is_unsent(self) -> bool:
+        """Surely nothing was sent. A transport that does not trace is taken to have sent everything."""
+        return self._traced and not self._sent
+
+
+_FAULTS = {
+    "ConnectError": Fault.CONNECT,
+    "ConnectTimeout": Fault.CONNECT_TIMEOUT,
+    "PoolTimeout": Fault.CONNECT_TIMEOUT,
+    "ReadTimeout": Fault.TIMEOUT,
+    "WriteTimeout": Fault.TIMEOUT,
+    "DecodingError": Fault.NOT_JSON,
+}
+_BEFORE_SENDING = {Fault.TIMEOUT: Fault.CONNECT_TIMEOUT, Fault.NETWORK: Fault.CONNECT}
+
+
+def fault_of(error: Exception | None, wire: Wire) -> Fault:
+    """The row of the table for what httpx or the operating system raised; ``None`` stands for our own timeout."""
+    fault = _FAULTS.get(type(error).__name__, Fault.NETWORK) if error is not None else Fault.TIMEOUT
+    if any(isinstance(cause, socket.gaierror) for cause in _causes(error)):
+        return Fault.DNS
+    return _BEFORE_SENDING.get(fault, fault) if wire.is_unsent else fault
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def retry_after(value: str | None, now: datetime | None = None) -> float | None:
+    """The seconds to wait that a Retry-After header asks for: a number or an HTTP date; ``None`` if it is neither."""
+    if value is None:
+        return None
+    try:
+        seconds = float(value)
+    except ValueError:
+        try:
+            seconds = (parsedate_to_datetime(value) - (now or datetime.now(UTC))).total_seconds()
+        except (ValueError, TypeError):  # TypeError: a date without a zone
+            return None
+    return min(max(seconds, 0.0), LONGEST_WAIT) if math.isfinite(seconds) else None
