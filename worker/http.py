@@ -27,8 +27,6 @@ CORRELATION_HEADER = "X-Correlation-ID"
 LARGEST_ANSWER = 8 * 1024 * 1024
 """Bytes of an answer that are read; a larger one is :data:`Fault.TOO_LARGE`."""
 _HEADER_VALUE = re.compile(r"[\t\x20-\x7e]*")
-_CONNECT_SHARE = 0.5
-"""How much of a request's time connecting may take: a connection that fails leaves time to say so."""
 
 
 class Client:
@@ -57,9 +55,9 @@ class Client:
         return Http(self, correlation_id, hosts)
 
     async def aclose(self) -> None:
-        if self._opened is not None:
-            await self._opened.aclose()
-            self._opened = None
+        opened, self._opened = self._opened, None
+        if opened is not None:
+            await opened.aclose()
 
     def opened(self) -> httpx.AsyncClient:
         if self._opened is None:
@@ -71,7 +69,7 @@ class Client:
 
         import httpx  # costs 0.2 s, so not before it is needed
 
-        connecting = self.timeout * _CONNECT_SHARE
+        connecting = self.timeout / 2  # a connection that fails leaves time to say so
         return httpx.AsyncClient(
             transport=self._transport,
             # Plain http goes to stand-ins only: those are never behind a proxy, and have no certificate to verify.
@@ -86,7 +84,7 @@ class Client:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A whole answer. Only what decides is kept of its headers: ``retry_after``, in seconds."""
+    """A whole answer. Of its headers only ``retry_after`` is kept, in seconds."""
 
     status: int
     body: bytes
@@ -95,9 +93,9 @@ class Answer:
     rows: Rows | None = None
 
     def json(self) -> Any:
-        """The body, whatever the status: many systems put their errors there. Amounts come as ``Decimal``.
+        """The body, whatever the status: many systems put their errors there. Fractions come as ``Decimal``.
 
-        Raises the status's error, or :class:`Malformed` if the status is good, when the body is not JSON.
+        When it is not JSON: raises the status's error, or Malformed if the status is good.
         """
         try:
             return json.loads(self.body, parse_float=Decimal)
@@ -135,8 +133,8 @@ class Http:
     ) -> Answer:
         """Send one request, once, and read its whole answer, whatever its status.
 
-        ``body`` is sent as JSON; ``writes`` picks the table's column, ``rows`` are the adapter's own. Raises AdapterError
-        when there is no answer, or when the settings forbid the call.
+        ``body`` is sent as JSON; ``writes`` picks the table's column, ``rows`` are the adapter's own.
+        Raises AdapterError when there is no answer, or when the settings forbid the call.
         """
         self._permit(url)
         request = self._build(method, url, headers or {}, body)

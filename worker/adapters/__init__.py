@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from functools import cache
+from functools import cache, reduce
 from importlib import import_module
+from operator import or_
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from worker.errors import UnknownAdapterError
 
@@ -102,15 +103,16 @@ def read_settings(key: str, settings: Mapping[str, Any]) -> AdapterSettings:
 @cache
 def settings_union() -> TypeAdapter[AdapterSettings]:
     """The settings of every type there is, as one union discriminated by ``integration_type`` (requirement C9)."""
-    from typing import Annotated, Union
-
-    from pydantic import Field, TypeAdapter
+    from pydantic import Discriminator, Tag, TypeAdapter
 
     from worker.settings_schema import DISCRIMINATOR
 
-    models = tuple(adapter.settings_model for adapter in ADAPTERS.values())
-    union = Union[models] if len(models) > 1 else models[0]
-    return TypeAdapter(Annotated[union, Field(discriminator=DISCRIMINATOR)] if len(models) > 1 else union)
+    def type_of(settings: Any) -> Any:
+        return settings.get(DISCRIMINATOR) if isinstance(settings, Mapping) else settings.integration_type
+
+    tagged = [Annotated[adapter.settings_model, Tag(key)] for key, adapter in ADAPTERS.items()]
+    union: Any = Annotated[reduce(or_, tagged), Discriminator(type_of)]
+    return TypeAdapter(union)
 
 
 def announcements() -> list[dict[str, Any]]:
