@@ -49,9 +49,12 @@ class Given(Server):
         return self.dsn(name)
 
     def leave(self) -> None:
-        """Drop every database that we made."""
+        """Drop every database that we made, and the key file."""
         with ThreadPoolExecutor(AT_ONCE) as pool:
             list(pool.map(self._drop, self._made))
+        if self._key_file is not None:
+            with self.connect() as connection:
+                connection.execute(sql.SQL("copy (select) to program {}").format(f"rm -f {self._key_file}"))
 
     def _drop(self, name: str) -> None:
         database = sql.Identifier(self._prefix + name)
@@ -64,7 +67,9 @@ class Given(Server):
         with self.connect() as connection:
             if connection.execute("select 1 from pg_available_extensions where name = 'supabase_vault'").fetchone():
                 return
-            if connection.execute("select current_setting('bilag.vault_key_file', true)").fetchone() != (None,):
+            if connection.execute("select nullif(current_setting('bilag.vault_key_file', true), '')").fetchone() != (
+                None,
+            ):
                 return
             if self._key_file is None:
                 path = KEY_FILE.format(self._prefix.strip("_"))
