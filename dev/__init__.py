@@ -1,1 +1,1 @@
-"""What a developer needs around Bilag: a throw-away Postgres, stand-ins for accounting systems, sample claims, the demo."""
+"""What a developer needs around Bilag: a throw-away Postgres, fake accounting systems, sample claims, the demo."""

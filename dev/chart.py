@@ -1,4 +1,4 @@
-"""The chart of accounts of a Norwegian volunteer organisation, by NS 4102, and the categories its claims are filed under.
+"""The chart of accounts of a Norwegian volunteer organisation, by NS 4102, and the categories of its claims.
 
 Account numbers follow NS 4102's four digits (class 1 assets, 2 equity and debt, 3 income, 4 to 7 costs, 8 finance), as
 a voluntary organisation with local branches uses them. The categories are what volunteers choose from when they claim

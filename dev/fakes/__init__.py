@@ -1,10 +1,10 @@
 """Stateful stand-ins for accounting systems, shared by tests, demo, compose and chaos.
 
-    with serving(XledgerFake()) as erp:
-        erp.fail_next(429, after=30)
-        ...                       # an adapter posts to erp.url
-        erp.ledger.vouchers()     # what was really booked
-        erp.unused()              # scripted faults that never happened
+with serving(XledgerFake()) as erp:
+    erp.fail_next(429, after=30)
+    ...                       # an adapter posts to erp.url
+    erp.ledger.vouchers()     # what was really booked
+    erp.unused()              # scripted faults that never happened
 """
 
 from dev.fakes.server import serving

@@ -6,7 +6,7 @@
     POST /control/{fake}/set             {"import_delay": 2, "latency": 0.15}
     POST /control/{fake}/owners          {"token": "...", "name": "...", "code": "..."}
     GET  /control/{fake}/ledger          what was really booked (?owner=code)
-    POST /control/{fake}/ledger/check    {"expected": ["BL..."], "owner": null} -> missing, doubled, unexpected, unbalanced
+    POST /control/{fake}/ledger/check    {"expected": ["BL..."], "owner": null} -> missing, doubled, …
     GET  /control/{fake}/requests        the last requests: operation, headers (without the credential), size
 
 A wrong name or argument is answered with 400 and a sentence.

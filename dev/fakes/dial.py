@@ -1,8 +1,9 @@
 """The fault dial: scripts what goes wrong next. Every fake accounting system has one.
 
-Faults happen in the order they were scripted, each ``times`` times. ``on`` limits a fault to one operation (the GraphQL
-root field, say), ``skip`` lets so many matching requests through first. ``times=None`` means until switched off. A fault
-that was scripted and never happened is in :meth:`Dial.unused`, so that a test can fail on it: it proved nothing.
+Faults happen in the order they were scripted, each ``times`` times. ``on`` limits a fault to one operation (the
+GraphQL root field, say), ``skip`` lets so many matching requests through first. ``times=None`` means until switched
+off. A fault that was scripted and never happened is in :meth:`Dial.unused`, so that a test can fail on it: it proved
+nothing.
 
 May be turned from any thread.
 """
@@ -44,7 +45,7 @@ class Dial:
         on: str | None = None,
         skip: int = 0,
     ) -> None:
-        """Answer with this status, not executing. ``after``: Retry-After in seconds; ``retry_after``: as it is to be sent."""
+        """Answer with this status, not executing. ``after`` is Retry-After in seconds, ``retry_after`` its raw text."""
         wanted = retry_after if retry_after is not None else None if after is None else f"{after:g}"
         headers = {} if wanted is None else {"retry-after": wanted}
         answer = Answer.of_html(status, body or f"<html><body><h1>{status}</h1></body></html>", headers)
@@ -110,15 +111,11 @@ class Dial:
 
     # -- executed, and the answer is spoilt ----------------------------------------------------------------------------
 
-    def truncate_next(
-        self, times: int | None = 1, *, cut: bool = False, on: str | None = None, skip: int = 0
-    ) -> None:
+    def truncate_next(self, times: int | None = 1, *, cut: bool = False, on: str | None = None, skip: int = 0) -> None:
         """Half of the JSON: as a whole answer, or with the cable ``cut`` in its middle."""
         self._add("truncate_next", faults.truncate_and_cut if cut else faults.truncate, times, on, skip)
 
-    def flood_next(
-        self, megabytes: float = 10, times: int | None = 1, *, on: str | None = None, skip: int = 0
-    ) -> None:
+    def flood_next(self, megabytes: float = 10, times: int | None = 1, *, on: str | None = None, skip: int = 0) -> None:
         self._add(f"flood_next({megabytes:g} MB)", faults.flooding(megabytes), times, on, skip)
 
     def drip_next(

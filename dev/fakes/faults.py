@@ -192,7 +192,9 @@ def echoing(status: int) -> Play:
     """Answer with an error that repeats the Authorization header, without executing: a leak test."""
 
     async def play(exchange: Exchange) -> None:
-        message = f"Rejected. Your request had the header Authorization: {exchange.request.headers.get('authorization')}"
+        message = (
+            f"Rejected. Your request had the header Authorization: {exchange.request.headers.get('authorization')}"
+        )
         await exchange.reply(Answer.of_json(status, {"errors": [{"message": message}]}))
 
     return play

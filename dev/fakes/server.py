@@ -60,7 +60,7 @@ class ServerThread:
         self._server = uvicorn.Server(configure(app))
         self._sock = listen(host, 0)
         self.host, self.port = host, int(self._sock.getsockname()[1])
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name=f"fake:{self.port}", daemon=True)
 
     def start(self) -> None:
@@ -80,16 +80,12 @@ class ServerThread:
 
     def close_port(self, closed: bool) -> None:
         """Refuse new connections, or take them again on the same port."""
-        assert self._loop is not None
         change = self._refuse() if closed else self._accept()
         asyncio.run_coroutine_threadsafe(change, self._loop).result(START_SECONDS)
 
     def _run(self) -> None:
-        asyncio.run(self._serve())
-
-    async def _serve(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        await self._server.serve(sockets=[self._sock])
+        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
+            runner.run(self._server.serve(sockets=[self._sock]))
 
     async def _refuse(self) -> None:
         for server in self._server.servers:
@@ -102,7 +98,6 @@ class ServerThread:
     async def _accept(self) -> None:
         if self._server.servers:
             return
-        assert self._loop is not None
         self._sock = listen(self.host, self.port)
         self._server.servers.append(await self._loop.create_server(self._protocol, sock=self._sock))
 

@@ -32,7 +32,7 @@ class Accountant:
             return len(rows)
 
     def post_leftover(self, reference: str) -> Booked:
-        """Post by hand what the import job left in the queue, as it is. Raises ``LookupError`` when nothing is there."""
+        """Post by hand what the import job left in the queue, as it is. Raises ``LookupError`` if nothing is there."""
         with self._ledger.lock:
             rows = self._books.queued(reference)
             if not rows:
@@ -44,7 +44,7 @@ class Accountant:
         for entity in self._entities(owner):
             entity.closed_until = None if until is None else date.fromisoformat(until)
 
-    def add_owner_codes(self, register: str, codes: dict[str, str], owner: str | None = None) -> None:
+    def add_codes(self, register: str, codes: dict[str, str], owner: str | None = None) -> None:
         """Add codes to a register (``accounts``, ``subledgers``, ``tax_rules``, ``objects``, ``projects``)."""
         for entity in self._entities(owner):
             getattr(entity, register).update(codes)

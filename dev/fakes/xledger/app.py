@@ -14,6 +14,7 @@ from dev.fakes.fake import Fake
 from dev.fakes.xledger import schema
 from dev.fakes.xledger.accountant import Accountant
 from dev.fakes.xledger.books import Books, Owner
+from dev.fakes.xledger.dial import XledgerDial
 from dev.fakes.xledger.importer import import_all, import_due
 from dev.fakes.xledger.limits import Limits
 from dev.fakes.xledger.schema import VendorError
@@ -21,12 +22,9 @@ from dev.fakes.xledger.session import Manners, Session
 
 LOCAL = ZoneInfo("Europe/Oslo")
 BAD_TOKEN = 'Bad format for API Token. Expected header: "Authorization: token <your-token>"'
-BURST, CONCURRENCY, CREDITS = (
-    f"BAD_REQUEST.{code}" for code in ("BURST_RATE_LIMIT_REACHED", "CONCURRENCY_LIMIT_REACHED", "INSUFFICIENT_CREDITS")
-)
 
 
-class XledgerFake(Fake):
+class XledgerFake(XledgerDial):
     """A stateful Xledger. One server holds several organisations, one token each (or more).
 
     Switches: ``import_delay`` (seconds until the import job takes a row; ``None``: only :meth:`run_import` does),
@@ -100,36 +98,26 @@ class XledgerFake(Fake):
         with self.ledger.lock:
             import_all(self.books, self.ledger, self.local_now())
 
-    # -- faults of its own ---------------------------------------------------------------------------------------------
+    def _between(self) -> None:
+        if self.imports_between:
+            import_all(self.books, self.ledger, self.local_now())
 
-    def answer_200_with_errors(
-        self,
-        code: str | None = None,
-        message: str = "Rejected",
-        *,
-        extensions: Mapping[str, Any] | None = None,
-        status: int = 200,
-        commit: bool = False,
-        times: int | None = 1,
-        on: str | None = None,
-        skip: int = 0,
+    def set_clock(self, moment: str | None) -> None:
+        """Stop Xledger's clock at this moment (ISO 8601 with an offset); ``None`` lets it run again."""
+        self.clock.set(None if moment is None else datetime.fromisoformat(moment))
+
+    def set_limits(
+        self, burst: tuple[int, float] | None = None, concurrency: int | None = None, budget: int | None = None
     ) -> None:
-        """A GraphQL error with its code at the top level; ``commit`` executes the request all the same."""
-        body = {"errors": [VendorError(message, code, extensions).as_json()]}
-        self.answer_next(status, body, commit=commit, times=times, on=on, skip=skip)
-
-    def rate_limit_storm(self, times: int = 30, *, on: str | None = None) -> None:
-        """The three rate limits in turn."""
-        for turn in range(times):
-            code = (BURST, CONCURRENCY, CREDITS)[turn % 3]
-            resets = {"resetAt": self.local_now().strftime(schema.DATETIME)} if code == CREDITS else None
-            self.answer_200_with_errors(code, "Rate limited", extensions=resets, on=on)
+        """Switch Xledger's own limits on (``budget``: credits per window); what is not named is off."""
+        self.limits = Limits(burst, concurrency, budget)
 
     def verbs(self) -> Mapping[str, Callable[..., Any]]:
-        own = (self.answer_200_with_errors, self.rate_limit_storm, self.run_import, self.revoke_token)
+        own = (self.run_import, self.revoke_token, self.set_clock, self.set_limits)
+        dial = (self.answer_200_with_errors, self.rate_limit_storm, self.import_between_reads)
         hands = self.accountant
-        hand = (hands.delete_posted, hands.delete_queued, hands.post_leftover, hands.close_period, hands.add_owner_codes)
-        return {**super().verbs(), **{verb.__name__: verb for verb in (*own, *hand)}}
+        hand = (hands.delete_posted, hands.delete_queued, hands.post_leftover, hands.close_period, hands.add_codes)
+        return {**super().verbs(), **{verb.__name__: verb for verb in (*own, *dial, *hand)}}
 
     # -- requests ------------------------------------------------------------------------------------------------------
 
@@ -163,7 +151,7 @@ class XledgerFake(Fake):
         shown: Callable[[int], int | str] = int if self.db_ids == "number" else str
         manners = Manners(self.atomicity, self.empty, self.import_delay)
         writes = token not in self.books.read_only
-        session = Session(owner, self.books, self.ledger, self.local_now(), shown, manners, writes)
+        session = Session(owner, self.books, self.ledger, self.local_now(), shown, manners, writes, self._between)
         query, variables, name = payload["query"], payload.get("variables"), payload.get("operationName")
         body = schema.run(query, variables, name, session.root(), wide=self.filters == "wide")
         if self.empty == "data_null" and body.get("data") and set(body["data"].values()) == {None}:

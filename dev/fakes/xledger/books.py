@@ -16,7 +16,13 @@ Register = dict[str, str]
 """Code to description."""
 
 SOURCES = {"GL": "General ledger", "AR": "Accounts receivable", "AP": "Accounts payable", "SO": "Sales order"}
-CURRENCIES = {"NOK": "Norske kroner", "EUR": "Euro", "SEK": "Svenske kronor", "DKK": "Danske kroner", "USD": "US dollar"}
+CURRENCIES = {
+    "NOK": "Norske kroner",
+    "EUR": "Euro",
+    "SEK": "Svenske kronor",
+    "DKK": "Danske kroner",
+    "USD": "US dollar",
+}
 
 VOLUNTEERS = {f"E{number}": f"Frivillig {number}" for number in range(1001, 1100)}
 
@@ -66,7 +72,9 @@ class Owner:
         """The (code, description) that a reference input means. Raises the vendor's error when there is none."""
         register: Register = getattr(self, FIELDS[name])
         if given.get("showAlternatives") == "YES":
-            raise VendorError(f"{name}: see exampleValidInputs.", extensions={"exampleValidInputs": self.examples(name)})
+            raise VendorError(
+                f"{name}: see exampleValidInputs.", extensions={"exampleValidInputs": self.examples(name)}
+            )
         if given.get("code") is not None:
             code = str(given["code"])
             if code not in register:

@@ -12,8 +12,10 @@ Node = dict[str, Any]
 Id = Callable[[int], int | str]
 """How a dbId is shown: as a string, or as a number."""
 
-PLAIN = ("trRegNumber", "trItemNumber", "extIdentifier", "invoiceNumber", "extOrderNumber", "yourReference", "text")
-PLAIN += ("amount", "invoiceAmount", "regAmount", "quantity", "exchangeRate", "postedDate", "invoiceDate", "dueDate")
+PLAIN = (
+    *("trRegNumber", "trItemNumber", "extIdentifier", "invoiceNumber", "extOrderNumber", "yourReference", "text"),
+    *("amount", "invoiceAmount", "regAmount", "quantity", "exchangeRate", "postedDate", "invoiceDate", "dueDate"),
+)
 LEVELS = {1: "Import", 2: "Validate", 3: "Post"}
 
 
@@ -88,7 +90,9 @@ def journal_entry(voucher: Booked, entry: Entry, shown: Id) -> Node:
     row: Mapping[str, Any] = entry.vendor["node"]
     return {
         **references(owner, row, shown),
-        **{name: row.get(name) for name in ("invoiceNumber", "extIdentifier", "text", "invoiceAmount", "yourReference")},
+        **{
+            name: row.get(name) for name in ("invoiceNumber", "extIdentifier", "text", "invoiceAmount", "yourReference")
+        },
         **{name: row.get(name) for name in ("invoiceDate", "dueDate")},
         "dbId": shown(entry.entry_id),
         "transactionNumber": voucher.number,

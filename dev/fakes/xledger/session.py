@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -38,6 +38,8 @@ class Session:
     shown: Id
     manners: Manners
     may_write: bool = True
+    between: Callable[[], None] = lambda: None
+    """Called after each root field that reads: what happens inside Xledger while it still answers."""
 
     def root(self) -> Mapping[str, Any]:
         names = ("glImportItems", "glImportItemErrors", "journalEntries", "journalHeaders", "transactions", "accounts")
@@ -49,6 +51,7 @@ class Session:
     def _reader(self, name: str) -> Any:
         def read(_info: object, **arguments: Any) -> Node | None:
             connection = self._listing(name).connection(arguments)
+            self.between()
             if connection["edges"] is None and self.manners.empty != "edges_null":
                 return {**connection, "edges": []} if self.manners.empty == "list" else None
             return connection
