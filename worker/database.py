@@ -1,0 +1,177 @@
+"""Every statement that the worker sends, on one page, and the pool that sends them.
+
+Each call is one short transaction, as the role ``bilag_worker``. Nothing here needs session state, so a transaction
+pooler works: no prepared statements, ``set local`` only. Two kinds of errors come out: an :class:`Outage` passes and
+the call may be tried again, a :class:`Refusal` is the database's answer and does not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+
+from worker.redaction import guard, scrub_value
+
+WORKER_ROLE = "bilag_worker"
+WAKE_CHANNEL = "bilag_wake"
+
+HELLO = """select bilag_internal.hello(%s::uuid, %s::text, %s::int, %s::text, %s::int, %s::text)"""
+CLAIM = """select job from bilag_internal.claim_exports(%s::uuid, %s::int, %s::int, %s::int) as job"""
+SETTLE = """select job from bilag_internal.settle_exports(%s::uuid, %s::jsonb) as job"""
+BEAT = """select token from bilag_internal.beat(%s::uuid, %s::uuid[], %s::int, %s::int) as token"""
+LOG_ATTEMPTS = """select bilag_internal.log_attempts(%s::jsonb)"""
+READ_CREDENTIAL = """select bilag_internal.read_credential(%s::uuid, %s::uuid)"""
+TICK = """select bilag_internal.tick()"""
+WORK_LEFT = """select bilag_internal.work_left()"""
+ACT_AS_WORKER = """select set_config('statement_timeout', %s, true), set_config('role', 'bilag_worker', true)"""
+ACT_AS_LOGIN = """select set_config('statement_timeout', %s, true)"""
+
+_STATEMENT_SECONDS = 15.0
+_CONNECT_SECONDS = 5
+_SPARE_SECONDS = 5.0
+_CONNECTION_GONE = ("08", "57")
+_NETWORK = {
+    "connect_timeout": _CONNECT_SECONDS,
+    "keepalives": 1,
+    "keepalives_idle": 15,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 15_000,
+}
+
+Job = dict[str, Any]
+
+
+class Outage(Exception):
+    """The database did not answer, or not in time: whether the call was executed is not known; it may be repeated."""
+
+
+class Refusal(Exception):
+    """The database answered no. ``sqlstate`` is its code (KB0nn are ours), ``hint`` what it advises."""
+
+    def __init__(self, sentence: str, sqlstate: str | None = None, hint: str | None = None) -> None:
+        super().__init__(sentence)
+        self.sqlstate = sqlstate
+        self.hint = hint
+
+
+def conninfo(dsn: str, application: str) -> str:
+    """The DSN with our timeouts wherever it says nothing of its own. Raises Refusal if it is no DSN."""
+    try:
+        given = conninfo_to_dict(dsn)
+    except psycopg.ProgrammingError:
+        raise Refusal("DATABASE_URL is not a URL or a conninfo string that libpq understands.") from None
+    if isinstance(password := given.get("password"), str):
+        guard(password)
+    return make_conninfo("", **{**_NETWORK, "application_name": application, **given})
+
+
+class Database:
+    """The worker's connections. One per process."""
+
+    def __init__(self, dsn: str, worker_id: UUID, *, connections: int = 4) -> None:
+        self.worker_id = worker_id
+        self._conninfo = conninfo(dsn, "bilag worker")
+        self._act = ACT_AS_LOGIN if conninfo_to_dict(dsn).get("user") == WORKER_ROLE else ACT_AS_WORKER
+        self._pool = AsyncConnectionPool(
+            self._conninfo,
+            connection_class=psycopg.AsyncConnection,
+            kwargs={"autocommit": False, "prepare_threshold": None},
+            min_size=1,
+            max_size=connections,
+            timeout=_CONNECT_SECONDS,
+            reconnect_timeout=_CONNECT_SECONDS,
+            open=False,
+            name="bilag",
+        )
+        logging.getLogger("psycopg.pool").setLevel(logging.ERROR)  # an outage is told once, by who suffers it
+
+    async def open(self) -> None:
+        await self._pool.open()
+
+    async def close(self) -> None:
+        await self._pool.close(timeout=2)
+
+    async def hello(self, host: str, pid: int, version: str, contract: int, environment: str) -> Mapping[str, Any]:
+        """Introduce this worker. Refusal KB010: another contract; KB011: another environment."""
+        rows = await self._call(HELLO, (self.worker_id, host, pid, version, contract, environment))
+        return rows[0] or {}
+
+    async def claim(self, slots: int, lease_seconds: int, delivery_seconds: int) -> list[Job]:
+        """Take, start and mark at most ``slots`` jobs."""
+        return await self._call(CLAIM, (self.worker_id, slots, lease_seconds, delivery_seconds))
+
+    async def settle(self, reports: Sequence[Mapping[str, Any]]) -> list[Job]:
+        """Report what became of jobs; the answer is what the same lanes have next. May be repeated safely."""
+        return await self._call(SETTLE, (self.worker_id, _jsonb(reports)))
+
+    async def beat(self, tokens: Sequence[UUID], lease_seconds: int, running: int, within: float) -> set[UUID]:
+        """Renew leases. The answer is the tokens that are still ours."""
+        rows = await self._call(BEAT, (self.worker_id, list(tokens), lease_seconds, running), within)
+        return set(rows)
+
+    async def log_attempts(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        await self._call(LOG_ATTEMPTS, (_jsonb(rows),))
+
+    async def read_credential(self, integration_id: UUID, lease_token: UUID) -> Mapping[str, Any] | None:
+        """The secret of one integration, for a live lease. Refusal KB020: the lease is not."""
+        rows = await self._call(READ_CREDENTIAL, (integration_id, lease_token))
+        found: Mapping[str, Any] | None = rows[0] if rows else None
+        return found
+
+    async def tick(self) -> Any:
+        """What pg_cron does every minute; idempotent."""
+        return await self._call(TICK, (), 60)
+
+    async def work_left(self) -> Mapping[str, Any]:
+        rows = await self._call(WORK_LEFT, ())
+        return rows[0] or {}
+
+    async def _call(self, statement: str, values: Sequence[Any], within: float = _STATEMENT_SECONDS) -> list[Any]:
+        """Send one statement in a transaction of its own; the first column of every row."""
+        try:
+            async with asyncio.timeout(within + _SPARE_SECONDS), self._pool.connection() as connection:
+                await connection.execute(self._act, (f"{within * 1000:.0f}ms",))
+                cursor = await connection.execute(statement, values)
+                return [row[0] for row in await cursor.fetchall()]
+        except PoolTimeout:
+            raise Outage(await self._why_unreachable()) from None
+        except TimeoutError:
+            raise Outage(f"no answer within {within + _SPARE_SECONDS:g} s") from None
+        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+            if error.sqlstate is None or error.sqlstate[:2] in _CONNECTION_GONE:
+                await self._pool.drain()  # its neighbours are not to be trusted either
+            raise Outage(_first_line(error)) from error
+        except psycopg.Error as error:
+            raise refusal(error) from error
+
+    async def _why_unreachable(self) -> str:
+        """The pool only says that it waited; the server, or its absence, says why."""
+        try:
+            connection = await psycopg.AsyncConnection.connect(self._conninfo)
+        except psycopg.Error as error:
+            return _first_line(error)
+        await connection.close()
+        return f"all connections were busy for {_CONNECT_SECONDS} s"
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def refusal(error: psycopg.Error) -> Refusal:
+    """The database's answer as one sentence, without the statement or its values."""
+    sentence = error.diag.message_primary or str(error).strip() or type(error).__name__
+    return Refusal(sentence, error.sqlstate, error.diag.message_hint)
+
+
+def _jsonb(value: Any) -> str:
+    return json.dumps(scrub_value(value), default=str)

@@ -1,0 +1,122 @@
+"""Nothing secret leaves this process in a log line, a row or a message; and nothing that Postgres would refuse.
+
+Two nets: what looks like a credential (headers, tokens, key=value pairs) is replaced by its form, and every secret
+that this process has read is replaced by its value, also in base64, URL encoding and JSON escapes.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from base64 import b64encode, urlsafe_b64encode
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import quote, quote_plus
+
+MASK = "[redacted]"
+LONGEST_MESSAGE = 500
+"""Characters of a message that are kept (requirement E12)."""
+
+_MOST_KNOWN = 4096
+_SHORTEST_SECRET = 6
+
+_NAMES = "api[_-]?key|access[_-]?token|refresh[_-]?token|client[_-]?(?:secret|assertion)|password|passwd"
+_FORMS = tuple(
+    (re.compile(pattern, re.IGNORECASE), replacement)
+    for pattern, replacement in (
+        (r"\b(bearer|basic|token)(\s+)[\w.~+/=-]{6,}", rf"\1\2{MASK}"),
+        (r"((?:proxy-)?authorization['\"]?\s*[:=]\s*b?['\"]?)(?!bearer|basic|token)[^\s'\",;}]+", rf"\1{MASK}"),
+        (
+            rf"((?:{_NAMES})\\?['\"]?\s*[:=]\s*\\?b?['\"]?)[^\s'\"\\,;&}}]+",
+            rf"\1{MASK}",
+        ),
+        (r"(\w+://[^\s:/@]*:)[^\s@/]+@", rf"\1{MASK}@"),
+    )
+)
+_SECRET_KEYS = re.compile(
+    r"(^|_|-)(authorization|password|passwd|secret|api_?key|access_?token|refresh_?token)$", re.IGNORECASE
+)
+_REFUSED_BY_JSONB = re.compile("[\x00\ud800-\udfff]")
+
+_known: OrderedDict[str, None] = OrderedDict()
+
+
+def guard(secret: str) -> None:
+    """Remember a secret, so that it is masked wherever it turns up from now on. The oldest are forgotten."""
+    for part in _parts(secret):
+        for form in _encodings(part):
+            _known[form] = None
+            _known.move_to_end(form)
+    while len(_known) > _MOST_KNOWN:
+        _known.popitem(last=False)
+
+
+def redact(text: str) -> str:
+    """The text with every credential masked, by value first and then by form."""
+    for secret in _known:
+        if secret in text:
+            text = text.replace(secret, MASK)
+    for form, replacement in _FORMS:
+        text = form.sub(replacement, text)
+    return text
+
+
+def scrub(text: str) -> str:
+    """The text without what jsonb refuses (NUL, lone surrogates): no outcome is lost to its message."""
+    return _REFUSED_BY_JSONB.sub("\ufffd", text)
+
+
+def message(text: str) -> str:
+    """A text as it may be stored: redacted, scrubbed, and cut (after redaction, so that no half of a secret stays)."""
+    return redact(scrub(text))[:LONGEST_MESSAGE]
+
+
+def redact_value(value: Any, key: str = "") -> Any:
+    """A value of a log event, at any depth: secrets masked, by key, by type, by value and by form."""
+    if key and _SECRET_KEYS.search(key) and value is not None:
+        return MASK
+    if isinstance(value, str):
+        return redact(value)
+    if isinstance(value, bool | int | float | None):
+        return value
+    if hasattr(value, "get_secret_value"):
+        return MASK
+    if isinstance(value, bytes):
+        return redact(value.decode("utf-8", "replace"))
+    if isinstance(value, Mapping):
+        return {str(name): redact_value(inner, str(name)) for name, inner in value.items()}
+    if isinstance(value, Sequence | set | frozenset):
+        return [redact_value(inner) for inner in value]
+    return redact(str(value))
+
+
+def scrub_value(value: Any) -> Any:
+    """JSON that jsonb takes: every string in it, at any depth, without NUL and lone surrogates."""
+    if isinstance(value, str):
+        return scrub(value)
+    if isinstance(value, Mapping):
+        return {scrub(str(key)): scrub_value(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [scrub_value(inner) for inner in value]
+    return value
+
+
+def _parts(secret: str) -> list[str]:
+    """The secret itself, and the strings in it when it is a JSON object (a client id with its secret, say)."""
+    parts = [secret]
+    if secret.lstrip().startswith("{"):
+        try:
+            parsed = json.loads(secret)
+        except ValueError:
+            return parts
+        parts += [str(value) for key, value in parsed.items() if _SECRET_KEYS.search(key)]
+    return parts
+
+
+def _encodings(secret: str) -> set[str]:
+    if len(secret) < _SHORTEST_SECRET:
+        return set()
+    raw = secret.encode("utf-8", "replace")
+    encoded = {b64encode(raw).decode().rstrip("="), urlsafe_b64encode(raw).decode().rstrip("=")}
+    return {secret, json.dumps(secret)[1:-1], quote(secret, safe=""), quote_plus(secret), *encoded}
