@@ -1,16 +1,19 @@
-"""``python -m dev up`` and ``python -m dev down``: what ``make up`` and ``make down`` run."""
+"""``python -m dev up``, ``down`` and ``smoke``: what ``make up``, ``make down`` and ``.ci/smoke`` run."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable
 
-from dev import stack
+from dev import smoke, stack
 from dev.postgres import PostgresMissing
 from dev.postgres.cluster import PostgresFailed
 from worker.migrate import MigrationError
 
-COMMANDS: dict[str, Callable[[], None]] = {"up": stack.up, "down": stack.down}
+COMMANDS: dict[str, Callable[[], None]] = {"up": stack.up, "down": stack.down, "smoke": smoke.smoke}
+
+FAILURES = (PostgresMissing, PostgresFailed, MigrationError, stack.StackFailed, smoke.SmokeFailed)
+"""What a person can mend: said in a sentence, without a traceback."""
 
 
 def main(arguments: list[str]) -> int:
@@ -19,7 +22,7 @@ def main(arguments: list[str]) -> int:
         return 2
     try:
         COMMANDS[arguments[0]]()
-    except (PostgresMissing, PostgresFailed, MigrationError, stack.StackFailed) as error:
+    except FAILURES as error:
         print(error, file=sys.stderr)
         return 1
     return 0

@@ -5,16 +5,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
+import socket
 import subprocess
+import time
 
 from dev import running
 from dev.postgres import Cluster, PostgresMissing, packages
 from dev.postgres.search import local_binaries
 from dev.running import DATABASE, ROOT, Running
 
-COMPOSE_DSN = "postgresql://postgres:postgres@127.0.0.1:54322/postgres"
-"""The database of docker-compose.yml, as this machine reaches it."""
+ACCOUNTING_PORT = 8770
+WORKER_PORT = 9464
+"""The ports of docker-compose.yml, on which the stack without Docker answers too."""
+
+UP_WITHIN_SECONDS = 20
 
 TO_TRY = (
     "table bilag.overview",
@@ -30,13 +36,12 @@ class StackFailed(RuntimeError):
 def up() -> None:
     """Start the stack, or say where the running one is."""
     kept = running.read()
-    if kept is not None and kept.answers():
-        _show(kept.dsn)
-    elif _compose_answers():
-        _compose("up", "--build", "--detach", "--wait")
-        _show(COMPOSE_DSN)
-    else:
-        _show(_start_here().dsn)
+    if kept is None or not kept.answers():
+        if _compose_answers():
+            _compose("up", "--build", "--detach", "--wait")
+        else:
+            _start_here()
+    _show(dsn())
 
 
 def down() -> None:
@@ -52,14 +57,46 @@ def down() -> None:
     print("The stack is down.")
 
 
+def dsn() -> str:
+    """The database of the stack that is up. Raises StackFailed when none is."""
+    kept = running.read()
+    if kept is not None:
+        return kept.dsn
+    if _compose_answers():
+        return _compose_dsn()
+    raise StackFailed("No stack is up: `make up` starts one.")
+
+
 def furnish(stack: Running) -> None:
-    """Put around our own server what the compose file puts around its own: ``stack.add`` runs a module beside it."""
+    """Put around our own server what the compose file puts around its own, on the same ports."""
     from worker.migrate import migrate
 
     migrate(stack.dsn)
+    stack.add("dev.fakes", "--port", str(ACCOUNTING_PORT))
+    stack.add(
+        "worker",
+        "worker",
+        environment={
+            "DATABASE_URL": stack.dsn,
+            "BILAG_ALLOWED_HTTP_HOSTS": "127.0.0.1,localhost",
+            "BILAG_HTTP_PORT": str(WORKER_PORT),
+        },
+    )
+    for module, port in (("dev.fakes", ACCOUNTING_PORT), ("worker", WORKER_PORT)):
+        _wait_for(module, port)
 
 
-def _start_here() -> Running:
+def _wait_for(module: str, port: int) -> None:
+    deadline = time.monotonic() + UP_WITHIN_SECONDS
+    while time.monotonic() < deadline:
+        with contextlib.suppress(OSError):
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+            return
+        time.sleep(0.05)
+    raise StackFailed(f"{module} does not listen on port {port}: .bilag/{module}.log says why.")
+
+
+def _start_here() -> None:
     binaries = local_binaries() or packages.install()
     if binaries is None:
         raise PostgresMissing("No Postgres 15 or later was found: install postgresql and pg_cron, or start Docker.")
@@ -72,7 +109,6 @@ def _start_here() -> Running:
     except BaseException:
         stack.end()
         raise
-    return stack
 
 
 def _compose_answers() -> bool:
@@ -91,7 +127,17 @@ def _compose(*arguments: str) -> None:
         raise StackFailed(f"docker compose {arguments[0]} failed: `docker compose logs` says why.")
 
 
-def _show(dsn: str) -> None:
-    print(f"The stack is up; `make down` takes it away.\n\n    export DATABASE_URL={dsn}\n")
+def _compose_dsn() -> str:
+    """The compose file's database, as this machine reaches it."""
+    asked = subprocess.run(
+        ["docker", "compose", "port", "postgres", "5432"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    if asked.returncode != 0:
+        raise StackFailed("No stack is up: `make up` starts one.")
+    return f"postgresql://postgres:postgres@{asked.stdout.strip()}/postgres"
+
+
+def _show(url: str) -> None:
+    print(f"The stack is up; `make down` takes it away.\n\n    export DATABASE_URL={url}\n")
     for query in TO_TRY:
-        print(f'    psql {dsn} -c "{query}"')
+        print(f'    psql {url} -c "{query}"')
