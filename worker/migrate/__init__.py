@@ -1,22 +1,33 @@
 """``bilag migrate``: nouns once, verbs always.
 
-Nouns (``migrations/``) are applied once each, in order, and frozen by their hash. Verbs (``sql/``) are applied as a whole, in
-one transaction, whenever they or the adapters changed: afterwards the database is what a fresh installation would be, and what
-did not change was not touched. Nobody generates a file, and nothing of a user's own is ever dropped.
+Nouns (``migrations/``) are applied once each, in order, and frozen by their hash. Verbs (``sql/``) are applied as a
+whole, in one transaction, whenever they or the adapters changed or somebody changed them by hand: afterwards the
+database is what a fresh installation would be, and what did not change was not touched. Nothing of a user's own is
+ever dropped.
+
+    statements   cuts SQL into statements             connection   one connection, one lock, patience
+    nouns        migrations/, once                    prepare      pgmq, Vault, pg_cron
+    rooms        sql/, what each statement defines    verbs        applies the rooms through engine.sql
+    ledger       what was done, in bilag_internal     supabase     the same as files for `supabase db push`
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from worker.migrate.connection import Connection, Patience, connect, locked
-from worker.migrate.nouns import LEDGER, Noun, apply_noun, pending, read_nouns
-from worker.migrate.prepare import prepare
+from worker.migrate import supabase
+from worker.migrate.connection import PATIENCE, Connection, Patience, connect, locked, looking
+from worker.migrate.ledger import make_ledger
+from worker.migrate.nouns import Noun, apply_next, pending, read_nouns
+from worker.migrate.prepare import missing, notes, prepare
 from worker.migrate.report import MigrationError, Report
 from worker.migrate.rooms import Announcement, Rooms, read_rooms
 from worker.migrate.verbs import apply_rooms, due
 from worker.places import MIGRATIONS, SQL
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 __all__ = ["MigrationError", "Patience", "Report", "migrate"]
 
@@ -24,39 +35,53 @@ __all__ = ["MigrationError", "Patience", "Report", "migrate"]
 def migrate(
     dsn: str,
     *,
+    check: bool = False,
+    to: Path | None = None,
     migrations: Path = MIGRATIONS,
     sql: Path = SQL,
     announcements: Sequence[Announcement] | None = None,
-    patience: Patience = Patience(),
+    patience: Patience = PATIENCE,
 ) -> Report:
-    """Brings the database to this version."""
+    """Brings the database at ``dsn`` to this version. Doing it again changes nothing.
+
+    With ``check`` nothing is changed and ``Report.drift`` says what would be. With ``to`` no database is asked at all:
+    what that folder lacks is written there as timestamped SQL. ``announcements`` are the adapters' by default. Raises
+    MigrationError.
+    """
     nouns = read_nouns(migrations)
     rooms = read_rooms(sql, _announced() if announcements is None else announcements)
+    if to is not None:
+        return Report(written=supabase.write(to, nouns, rooms))
     with connect(dsn) as connection:
+        if check:
+            return looking(connection, lambda c: Report(drift=_drift(c, nouns, rooms)))
         return _migrate(connection, nouns, rooms, patience)
 
 
 def _migrate(connection: Connection, nouns: tuple[Noun, ...], rooms: Rooms, patience: Patience) -> Report:
-    prepared, notes = prepare(connection, patience)
-    locked(connection, patience, lambda: connection.execute(LEDGER.encode()))
+    locked(connection, patience, lambda c: pending(c, nouns))  # before anything is made: whether it can go on at all
+    prepared = locked(connection, patience, prepare)
+    locked(connection, patience, make_ledger)
     applied: list[str] = []
-    while name := locked(connection, patience, lambda: _next_noun(connection, nouns)):
+    while name := locked(connection, patience, lambda c: apply_next(c, nouns)):
         applied.append(name)
-    dropped = locked(connection, patience, lambda: apply_rooms(connection, rooms) if due(connection, rooms) else None)
+    dropped = locked(connection, patience, lambda c: apply_rooms(c, rooms) if due(c, rooms) else None)
     return Report(
-        prepared=prepared, applied=tuple(applied), verbs_applied=dropped is not None, dropped=dropped or (), notes=notes
+        prepared=prepared,
+        applied=tuple(applied),
+        verbs_applied=dropped is not None,
+        dropped=dropped or (),
+        notes=locked(connection, patience, notes),
     )
 
 
-def _next_noun(connection: Connection, nouns: tuple[Noun, ...]) -> str | None:
-    missing = pending(connection, nouns)
-    if not missing:
-        return None
-    apply_noun(connection, missing[0])
-    return missing[0].name
+def _drift(connection: Connection, nouns: tuple[Noun, ...], rooms: Rooms) -> tuple[str, ...]:
+    waiting = tuple(f"{noun.source} is not applied." for noun in pending(connection, nouns))
+    verbs = due(connection, rooms)
+    return (*missing(connection), *waiting, *((verbs,) if verbs else ()))
 
 
 def _announced() -> Sequence[Announcement]:
-    from worker import adapters
+    from worker.adapters import announcements
 
-    return adapters.announcements()
+    return announcements()

@@ -126,16 +126,18 @@ begin
   end if;
 end $bilag$;
 
-create function bilag_migrate.define_view(in_schema text, called text, hash text, statement text, shadow text) returns void
+-- The view is made as a shadow first and compared, for the same words may mean more columns once a view below it has changed.
+create function bilag_migrate.define_view(in_schema text, called text, hash text, definition text) returns void
 language plpgsql volatile as $bilag$
 declare
   present oid := (select c.oid from pg_class c join pg_namespace n on n.oid = c.relnamespace
                   where n.nspname = in_schema and c.relname = called);
+  statement text := format('create or replace view %I.%I %s', in_schema, called, definition);
   differs boolean := true;
 begin
   if present is not null then
     perform bilag_migrate.require_ours('pg_class', present);
-    execute shadow;
+    execute format('create view bilag_migrate.shadow %s', definition);
     select pg_get_viewdef(s.oid) <> pg_get_viewdef(c.oid) or s.reloptions is distinct from c.reloptions into differs
     from pg_class s, pg_class c where s.oid = 'bilag_migrate.shadow'::regclass and c.oid = present;
     drop view bilag_migrate.shadow;
@@ -193,7 +195,15 @@ begin
   from pg_trigger t where t.tgrelid = on_table::regclass and t.tgname = called;
 end $bilag$;
 
--- Drops what no room defines any more and returns it; checks the bodies, which could name each other in any order until now.
+-- Bodies are checked last, by what checks them when a function is made: until then they may name what a later room defines.
+create function bilag_migrate.check_body(id oid) returns void
+language plpgsql volatile set check_function_bodies = on as $bilag$
+begin
+  perform case l.lanname when 'sql' then fmgr_sql_validator(id)::text when 'plpgsql' then plpgsql_validator(id)::text end
+  from pg_proc p join pg_language l on l.oid = p.prolang where p.oid = id and p.oid <> 0;
+end $bilag$;
+
+-- Drops what no room defines any more, returns it, and writes down what there is now.
 create function bilag_migrate.finish() returns setof text
 language plpgsql volatile as $bilag$
 declare
@@ -204,13 +214,15 @@ begin
     perform bilag_migrate.clear(gone.classid, gone.objid);
   end loop;
 
-  perform set_config('check_function_bodies', 'on', true);
-  perform case l.lanname when 'sql' then fmgr_sql_validator(p.oid)::text when 'plpgsql' then plpgsql_validator(p.oid)::text end
-  from bilag_migrate.ours o join pg_proc p on p.oid = o.objid join pg_language l on l.oid = p.prolang
-  where o.classid = 'pg_proc'::regclass;
-
   delete from bilag_internal.verb_objects;
   insert into bilag_internal.verb_objects (kind, identity, source, state)
   select o.kind, o.identity, o.source, n.state
   from bilag_migrate.ours o join bilag_migrate.objects() n using (classid, objid);
 end $bilag$;
+
+create function bilag_migrate.remember(hash text) returns void
+language sql volatile as $bilag$
+  insert into bilag_internal.verbs (sha256, facts) values (hash, (
+{facts}
+  ))
+$bilag$;

@@ -1,8 +1,8 @@
 """Verbs: the rooms of ``sql/``, read statement by statement and sorted by what they define.
 
-A room may define functions, procedures and views of ``bilag`` and ``bilag_internal`` and policies and triggers on their tables;
-around them it may comment, grant, revoke, insert and update reference data, select, and run ``do`` blocks. What a migration is
-for (tables, types, indexes, drops) is refused: it would run again with every deploy.
+A room may define functions, procedures and views of ``bilag`` and ``bilag_internal`` and policies and triggers on their
+tables; around them it may comment, grant, revoke, insert and update reference data, select, and run ``do`` blocks. What
+a migration is for (tables, types, indexes, drops) is refused: it would run again with every deploy.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, LiteralString
 
 from worker.migrate.report import MigrationError
 from worker.migrate.statements import Statement, Token, split
@@ -25,13 +25,26 @@ _AROUND = frozenset({"comment", "grant", "revoke", "insert", "update", "delete",
 Announcement = Mapping[str, Any]
 
 
+_CALLS: Mapping[str, LiteralString] = {
+    "function": "select bilag_migrate.define_function(%s, %s, %s, %s, %s)",
+    "view": "select bilag_migrate.define_view(%s, %s, %s, %s)",
+    "policy": "select bilag_migrate.define_policy(%s, %s, %s, %s)",
+    "trigger": "select bilag_migrate.define_trigger(%s, %s, %s, %s)",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Verb:
-    """One statement of a room. ``call`` is the engine's function that applies it, with ``arguments``; None: it is just executed."""
+    """One statement of a room. ``call`` makes the engine apply it, with ``arguments``; None: it is just executed."""
 
     statement: Statement
-    call: str | None = None
+    call: LiteralString | None = None
     arguments: tuple[str | bool, ...] = ()
+
+    @property
+    def digest(self) -> str:
+        """What the engine remembers the statement by."""
+        return sha256(self.statement.text.encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +57,7 @@ class Rooms:
 
 
 def read_rooms(folder: Path, announcements: Sequence[Announcement]) -> Rooms:
-    """Reads ``folder/*.sql`` in order of their names. Raises MigrationError for a statement that does not belong into a room."""
+    """Reads ``folder/*.sql`` in order of their names. Raises MigrationError for what does not belong into a room."""
     texts = {f"sql/{path.name}": _text(path) for path in sorted(folder.glob("*.sql"))}
     statements = [statement for source, text in texts.items() for statement in split(text, source)]
     definitions = [_Definition.of(statement) for statement in statements]
@@ -66,8 +79,8 @@ def _around(statement: Statement) -> Verb:
     if statement.words[0] not in _AROUND:
         said = " ".join(statement.words[:3])
         raise MigrationError(
-            f"{statement.source}, line {statement.line}: `{said} …` does not belong into a room, which is applied again and again: "
-            "write a migration."
+            f"{statement.source}, line {statement.line}: `{said} …` does not belong into a room, which is applied again "
+            "and again: write a migration."
         )
     return Verb(statement)
 
@@ -104,17 +117,16 @@ class _Definition:
 
     def verb(self, *, alone: bool) -> Verb:
         text = self.statement.text
-        digest = sha256(text.encode()).hexdigest()
+        digest = Verb(self.statement).digest
         replacing = f"create or replace {text[self.after_create :]}"
         table = f"{_quoted(self.schema)}.{_quoted(self.table)}"
-        call, arguments = {
-            "function": ("define_function", (self.schema, self.name, alone, digest, replacing)),
-            "view": ("define_view", (self.schema, self.name, digest, replacing,
-                                     f"create view bilag_migrate.shadow {text[self.after_name :]}")),
-            "policy": ("define_policy", (table, self.name, digest, text)),
-            "trigger": ("define_trigger", (table, self.name, digest, text if self._constraint else replacing)),
-        }[self.kind]
-        return Verb(self.statement, call, arguments)
+        arguments: Mapping[str, tuple[str | bool, ...]] = {
+            "function": (self.schema, self.name, alone, digest, replacing),
+            "view": (self.schema, self.name, digest, text[self.after_name :]),
+            "policy": (table, self.name, digest, text),
+            "trigger": (table, self.name, digest, text if self._constraint else replacing),
+        }
+        return Verb(self.statement, _CALLS[self.kind], arguments[self.kind])
 
     @property
     def _constraint(self) -> bool:
@@ -127,7 +139,8 @@ def _qualified(statement: Statement, at: int, kind: str) -> tuple[str, str]:
     if len(tokens) < 3 or tokens[1].text != "." or tokens[0].name not in allowed:
         said = "".join(token.text for token in tokens)
         raise MigrationError(
-            f"{statement.source}, line {statement.line}: {kind} {said} has to be named with its schema, bilag or bilag_internal."
+            f"{statement.source}, line {statement.line}: {kind} {said} has to be named with its schema, bilag or "
+            "bilag_internal."
         )
     return tokens[0].name, tokens[2].name
 

@@ -30,7 +30,7 @@ _COMMENT_EDGE = re.compile(r"/\*|\*/")
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A piece of SQL that is neither space nor comment. ``text`` of an unquoted word is in lower case, as Postgres reads it."""
+    """A piece of SQL that is neither space nor comment. Of an unquoted word ``text`` is in lower case."""
 
     text: str
     start: int
@@ -87,7 +87,9 @@ def _opens(tokens: list[Token], depth: int) -> int:
     if last.kind != "word":
         return 0
     if depth == 0:
-        return int(last.text == "atomic" and len(tokens) > 1 and tokens[-2].text == "begin" and tokens[0].text == "create")
+        return int(
+            last.text == "atomic" and len(tokens) > 1 and tokens[-2].text == "begin" and tokens[0].text == "create"
+        )
     return {"case": 1, "end": -1}.get(last.text, 0)
 
 
