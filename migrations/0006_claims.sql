@@ -12,6 +12,7 @@ create table bilag.expense_claims (
   status              text not null default 'draft',
   approved_at         timestamptz,
   approved_in         xid8,
+  booked              boolean not null default false,
   documentation_url   text,
   created_at          timestamptz not null default now(),
   updated_at          timestamptz not null default now(),
@@ -23,8 +24,10 @@ create table bilag.expense_claims (
   constraint currency_is_three_letters check (currency ~ '^[A-Z]{3}$')
 );
 
--- Requirement D2: the approved claims of one organisation by date, and nothing else.
-create index approved_claims on bilag.expense_claims (org_id, status, approved_at);
+-- Requirement D2: the approved claims of one organisation by date. What is booked leaves the index, so that years of history
+-- cost an export nothing.
+create index approved_claims on bilag.expense_claims (org_id, status, approved_at) where not booked;
+create index claims_by_approval on bilag.expense_claims (org_id, approved_at) where approved_at is not null;
 create index expense_claims_by_claimant on bilag.expense_claims (claimant_user_id) where claimant_user_id is not null;
 
 alter table bilag.expense_claims enable row level security;
@@ -32,6 +35,7 @@ alter table bilag.expense_claims enable row level security;
 comment on table bilag.expense_claims is 'Expense claims. Approved ones are immutable and wait to be booked.';
 comment on column bilag.expense_claims.claimant_reference is 'The claimant''s number in the accounting system''s subledger.';
 comment on column bilag.expense_claims.claimant_user_id is 'The claimant''s auth.uid(): they see their own claims.';
+comment on column bilag.expense_claims.booked is 'A booking integration has exported it; kept by the machinery, in the transaction that knows.';
 comment on column bilag.expense_claims.approved_in is 'The transaction that approved it, which may still add lines.';
 
 create table bilag.expense_claim_lines (

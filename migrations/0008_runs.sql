@@ -26,7 +26,6 @@ create table bilag.export_runs (
   failures             integer not null default 0,
   item_count           integer not null default 0,
   next_position        integer not null default 1,
-  suspecting           boolean not null default false,
   correlation_id       uuid,
   error                jsonb,
   requested_by         uuid,
@@ -64,7 +63,6 @@ comment on column bilag.export_runs.period_end is 'Inclusive, a day in the organ
 comment on column bilag.export_runs.scheduled_for is 'The slot of a scheduled run; unique per integration, so no period is exported twice.';
 comment on column bilag.export_runs.due_at is 'When work on it may begin or go on; infinity while it waits for confirmations only.';
 comment on column bilag.export_runs.next_position is 'No pending item has a lower position: where the next batch starts looking.';
-comment on column bilag.export_runs.suspecting is 'A batch was refused without naming a voucher: some items are suspect and go in halves.';
 
 create table bilag.export_lanes (
   integration_id       uuid primary key references bilag.integration_config on delete restrict,
@@ -81,7 +79,8 @@ create table bilag.export_lanes (
   deliveries           integer not null default 0,
   in_flight            boolean not null default false,
   voucher_number_last  bigint not null default 0,
-  sweep_from           timestamptz not null default '-infinity',
+  lease_seconds        integer not null default 60,
+  delivery_seconds     integer not null default 150,
   failures             integer not null default 0,
   circuit_open_until   timestamptz,
   constraint a_lease_has_an_end check ((lease_token is null) = (lease_until is null))
@@ -99,4 +98,3 @@ comment on column bilag.export_lanes.deliver_until is 'A lease is not prolonged 
 comment on column bilag.export_lanes.deliveries is 'How often it was handed out without any progress since.';
 comment on column bilag.export_lanes.in_flight is 'Items are marked sending under this lease.';
 comment on column bilag.export_lanes.voucher_number_last is 'Last voucher number given out; numbers are never reused.';
-comment on column bilag.export_lanes.sweep_from is 'No approved claim that this integration still has to take was approved earlier; maintenance resets it each night.';

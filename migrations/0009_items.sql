@@ -64,6 +64,7 @@ create unique index voucher_numbers_are_never_reused
 create index export_items_of_a_claim on bilag.export_items (claim_id, integration_id, id desc);
 create index export_items_by_reference on bilag.export_items (reference);
 create index items_to_look_at on bilag.export_items (integration_id, next_look_at) where next_look_at is not null;
+create index suspects on bilag.export_items (run_id) where suspect;
 create index export_items_by_reversed on bilag.export_items (reverses) where reverses is not null;
 
 alter table bilag.export_items enable row level security;

@@ -6,6 +6,7 @@ create table bilag.worker_heartbeats (
   pid           integer not null,
   version       text not null,
   contract      integer not null,
+  environment   text not null,
   started_at    timestamptz not null,
   last_seen_at  timestamptz not null,
   running       integer not null default 0

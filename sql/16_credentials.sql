@@ -1,0 +1,78 @@
+-- Secrets live in Vault under the name integration_{integration_id}_api_key and are read through one function that the
+-- worker alone may call, for a lease that is alive. Only this room names `vault`.
+
+create or replace function bilag_internal.secret_name(integration_id uuid) returns text
+language sql immutable set search_path = pg_catalog, pg_temp
+as $$ select 'integration_' || integration_id || '_api_key' $$;
+
+comment on function bilag_internal.secret_name(uuid) is 'The naming convention of secrets.';
+
+create or replace function bilag.set_integration_credential(
+  org_id uuid, integration_type text, secret text, expires_at timestamptz default null
+) returns void
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
+as $$
+declare
+  integration bilag.integration_config;
+  secret_id uuid;
+begin
+  perform bilag_internal.require_finance(org_id);
+  integration := bilag_internal.integration_of(org_id, integration_type);
+  if coalesce(secret, '') = '' then
+    perform bilag_internal.complain('KB001', 'The secret is empty.', 'Give the token or the JSON that the accounting system issued.');
+  end if;
+  -- Two people at once: the row of the integration decides who is second.
+  perform from bilag.integration_config c where c.id = integration.id for update;
+  select s.id into secret_id from vault.secrets s where s.name = bilag_internal.secret_name(integration.id);
+  if secret_id is null then
+    perform vault.create_secret(secret, bilag_internal.secret_name(integration.id), 'Bilag: credential of an integration');
+  else
+    perform vault.update_secret(secret_id, secret);
+  end if;
+  update bilag.integration_config c
+  set credential_version = c.credential_version + 1, credential_expires_at = expires_at
+  where c.id = integration.id;
+  if integration.paused_reason_code like 'credential_%' then
+    perform bilag_internal.resume(array[integration.id]);
+  end if;
+  perform bilag_internal.resolve_alert('credential', integration.id::text, 'a new credential was set');
+  perform bilag_internal.audit(org_id, 'credential.changed', integration_type, null, null,
+    jsonb_build_object('version', integration.credential_version + 1, 'expiresAt', expires_at));
+end $$;
+
+comment on function bilag.set_integration_credential(uuid, text, text, timestamptz) is
+  'Puts the credential of an integration into Vault, never to be read back here. Resumes an integration that waits for one.';
+
+create or replace function bilag_internal.read_credential(integration_id uuid, lease_token uuid) returns jsonb
+language plpgsql stable security definer set search_path = pg_catalog, pg_temp
+as $$
+declare
+  answer jsonb;
+begin
+  if not exists (
+    select from bilag.export_lanes l
+    where l.integration_id = read_credential.integration_id and l.lease_token = read_credential.lease_token
+      and l.lease_until > bilag_internal.now()
+  ) then
+    perform bilag_internal.complain('KB020', 'There is no live lease for this integration.', 'Claim it first.');
+  end if;
+  select jsonb_build_object('secret', s.decrypted_secret, 'version', c.credential_version, 'expiresAt', c.credential_expires_at)
+  into answer
+  from bilag.integration_config c
+  left join vault.decrypted_secrets s on s.name = bilag_internal.secret_name(c.id)
+  where c.id = read_credential.integration_id;
+  return answer;
+end $$;
+
+comment on function bilag_internal.read_credential(uuid, uuid) is
+  'The secret of an integration, for the holder of its live lease: {secret, version, expiresAt}; secret null when there is none.';
+
+create or replace function bilag_internal.vault_answers() returns boolean
+language plpgsql stable security definer set search_path = pg_catalog, pg_temp
+as $$
+begin
+  perform from vault.decrypted_secrets s where s.name = 'bilag: does Vault answer?';
+  return true;
+end $$;
+
+comment on function bilag_internal.vault_answers() is 'Reads Vault once, so that a worker fails at its start and not at its first voucher.';

@@ -1,0 +1,149 @@
+-- Which claims go, and what voucher each becomes: one statement for an export and for its preview, so that what was shown is
+-- what is booked. It is pure: it reads, and the rooms that call it freeze what it says.
+
+create or replace function bilag_internal.reference(integration_id uuid, claim_id uuid, revision integer, reversal boolean default false)
+returns text
+language sql immutable set search_path = pg_catalog, pg_temp
+as $$
+  -- 'BL' and 90 bits of our own ids in Crockford's base 32. Hashed from ids and not drawn by lot, so that a database restored to
+  -- an hour ago gives a claim the name under which the vendor already has it.
+  select 'BL' || string_agg(
+      substr('0123456789ABCDEFGHJKMNPQRSTVWXYZ', 1 + (get_byte(h.digest, n) & 31), 1), '' order by n)
+  from (select sha256(convert_to(
+      integration_id::text || '/' || claim_id::text || '/' || revision::text || case when reversal then '/R' else '' end,
+      'UTF8')) as digest) as h,
+    generate_series(0, 17) as n
+$$;
+
+comment on function bilag_internal.reference(uuid, uuid, integer, boolean) is
+  'Our name for a voucher at the vendor: 20 characters of [A-Z0-9], the same whenever it is computed.';
+
+create or replace function bilag_internal.candidates(integration_ids uuid[], cutoffs timestamptz[])
+returns table (integration_id uuid, claim_id uuid)
+language sql stable set search_path = pg_catalog, pg_temp
+as $$
+  select c.id, x.id
+  from unnest(integration_ids, cutoffs) as s (integration_id, cutoff_at)
+  join bilag.integration_config c on c.id = s.integration_id and c.books
+  join bilag.expense_claims x on x.org_id = c.org_id and x.status = 'approved' and not x.booked
+    and x.approved_at >= c.export_from and x.approved_at < s.cutoff_at
+  where not exists (
+      select from bilag.export_items i
+      where i.claim_id = x.id and i.holds and i.reverses is null and (i.books or i.integration_id = c.id))
+    and not exists (select from bilag.claim_exclusions e where e.integration_id = c.id and e.claim_id = x.id)
+  union all
+  -- A copy takes claims whether or not they are booked elsewhere.
+  select c.id, x.id
+  from unnest(integration_ids, cutoffs) as s (integration_id, cutoff_at)
+  join bilag.integration_config c on c.id = s.integration_id and not c.books
+  join bilag.expense_claims x on x.org_id = c.org_id and x.status = 'approved'
+    and x.approved_at >= c.export_from and x.approved_at < s.cutoff_at
+  where not exists (
+      select from bilag.export_items i where i.claim_id = x.id and i.integration_id = c.id and i.holds and i.reverses is null)
+    and not exists (select from bilag.claim_exclusions e where e.integration_id = c.id and e.claim_id = x.id)
+$$;
+
+comment on function bilag_internal.candidates(uuid[], timestamptz[]) is
+  'Approved claims since export_from and before the cutoff that nothing holds and nobody excluded.';
+
+-- The voucher of each (integration, claim), or the reason why there is none. Arrays run in parallel: the n-th claim goes to the
+-- n-th integration, in a run whose period ends on the n-th day (null: open).
+create or replace function bilag_internal.vouchers(integration_ids uuid[], claim_ids uuid[], period_ends date[])
+returns table (
+  integration_id uuid, claim_id uuid, claim_number text, approved_at timestamptz, posting_date date, currency text,
+  amount numeric, line_count integer, content jsonb, reason_code text, reason_params jsonb)
+language sql stable set search_path = pg_catalog, pg_temp
+as $$
+  with pairs as materialized (
+    select c.id as integration_id, c.org_id, c.integration_type, c.books_closed_until,
+      x.id as claim_id, x.claim_number, x.claimant_reference, x.currency, x.documentation_url, x.approved_at,
+      (x.approved_at at time zone o.time_zone)::date as approval_day, p.period_end,
+      coalesce(c.settings ->> 'currency', 'NOK') as ledger_currency,
+      c.settings ->> 'settlement_account' as settlement_account,
+      coalesce(c.settings ->> 'settlement', 'account') as settlement,
+      coalesce(c.settings ->> 'posting_date', 'approved') as posting_date_rule,
+      coalesce(c.settings ->> 'closed_period', 'move') as closed_period,
+      t.lines_per_batch, t.foreign_currency
+    from unnest(integration_ids, claim_ids, period_ends) as p (integration_id, claim_id, period_end)
+    join bilag.integration_config c on c.id = p.integration_id
+    join bilag.integration_types t on t.integration_type = c.integration_type
+    join bilag.organizations o on o.id = c.org_id
+    join bilag.expense_claims x on x.id = p.claim_id
+  ),
+  lines as (
+    select p.integration_id, p.claim_id, l.line_no, l.amount, l.category, l.expense_date, m.account_code,
+      jsonb_build_object(
+        'lineNo', row_number() over (partition by p.integration_id, p.claim_id order by l.line_no),
+        'account', m.account_code, 'amount', round(l.amount, 2)::text, 'vatCode', m.vat_code,
+        'description', coalesce(nullif(l.description, ''), l.category),
+        'dimensions', coalesce(m.dimensions, '{}') || l.dimensions, 'subledger', null) as line
+    from pairs p
+    join bilag.expense_claim_lines l on l.claim_id = p.claim_id and l.amount <> 0
+    left join lateral (
+      select m.account_code, m.vat_code, m.dimensions
+      from bilag.account_mappings m
+      where m.org_id = p.org_id and m.integration_type = p.integration_type and m.category = l.category
+        and m.valid_from <= coalesce(l.expense_date, p.approval_day)
+      order by m.valid_from desc
+      limit 1
+    ) as m on true
+  ),
+  sums as (
+    select l.integration_id, l.claim_id, round(sum(l.amount), 2) as amount, count(*)::integer as lines,
+      max(l.expense_date) as last_day, jsonb_agg(l.line order by l.line_no) as list,
+      (array_agg(l.category order by l.line_no) filter (where l.account_code is null))[1] as unmapped
+    from lines l
+    group by l.integration_id, l.claim_id
+  ),
+  dated as (
+    select p.*, coalesce(s.amount, 0) as amount, coalesce(s.lines, 0) as lines, s.list, s.unmapped,
+      coalesce(s.last_day, p.approval_day) as document_date, w.wanted,
+      case when p.closed_period = 'move' then greatest(w.wanted, p.books_closed_until + 1) else w.wanted end as posting_date
+    from pairs p
+    left join sums s on s.integration_id = p.integration_id and s.claim_id = p.claim_id
+    cross join lateral (
+      select case p.posting_date_rule
+        when 'expense' then coalesce(s.last_day, p.approval_day)
+        when 'period_end' then coalesce(p.period_end, p.approval_day)
+        else p.approval_day
+      end as wanted
+    ) as w
+  ),
+  judged as (
+    select d.*, case
+        when d.currency <> d.ledger_currency and not d.foreign_currency then 'currency_unsupported'
+        when d.lines = 0 then case
+          when exists (select from bilag.expense_claim_lines l where l.claim_id = d.claim_id) then 'nothing_to_book'
+          else 'no_lines' end
+        when d.unmapped is not null then 'mapping_missing'
+        when d.amount = 0 then 'nothing_to_book'
+        when d.lines + 1 > d.lines_per_batch then 'too_many_lines'
+        when d.settlement = 'subledger' and coalesce(d.claimant_reference, '') = '' then 'claimant_reference_missing'
+        when d.posting_date <= d.books_closed_until then 'period_closed'
+      end as reason_code
+    from dated d
+  )
+  select j.integration_id, j.claim_id, j.claim_number, j.approved_at, j.posting_date, j.currency, j.amount,
+    case when j.reason_code is null then j.lines + 1 else 0 end,
+    case when j.reason_code is null then jsonb_build_object(
+      'claimId', j.claim_id, 'claimNumber', j.claim_number, 'claimantReference', j.claimant_reference,
+      'postingDate', j.posting_date, 'documentDate', j.document_date, 'currency', j.currency,
+      'description', 'Expense claim ' || j.claim_number, 'documentationUrl', j.documentation_url,
+      'lines', j.list || jsonb_build_object(
+        'lineNo', j.lines + 1, 'account', j.settlement_account, 'amount', round(-j.amount, 2)::text, 'vatCode', null,
+        'description', 'Expense claim ' || j.claim_number, 'dimensions', '{}'::jsonb,
+        'subledger', case when j.settlement = 'subledger' then j.claimant_reference end))
+    end,
+    j.reason_code,
+    case j.reason_code
+      when 'currency_unsupported' then jsonb_build_object('currency', j.currency, 'ledgerCurrency', j.ledger_currency)
+      when 'mapping_missing' then jsonb_build_object('category', j.unmapped)
+      when 'too_many_lines' then jsonb_build_object('lines', j.lines + 1, 'limit', j.lines_per_batch)
+      when 'period_closed' then jsonb_build_object('postingDate', j.posting_date, 'closedUntil', j.books_closed_until)
+      else '{}'::jsonb
+    end
+  from judged j
+$$;
+
+comment on function bilag_internal.vouchers(uuid[], uuid[], date[]) is
+  'The balanced voucher that each claim becomes in its integration, or the reason code for which it cannot be booked.';

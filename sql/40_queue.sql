@@ -1,0 +1,103 @@
+-- The queue, in one file: only this room names `pgmq`, and only what its versions 1.4.4, 1.5.1 and 1.13 share.
+-- A message is {"integration_id": …}: a hint that the lane has work. Losing, doubling or inventing one changes nothing that matters.
+
+create or replace function bilag_internal.send_hints(integration_ids uuid[]) returns void
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
+as $$
+declare
+  sent bigint[];
+begin
+  -- send_batch with an empty array raises on 1.13.
+  if coalesce(cardinality(integration_ids), 0) = 0 then
+    return;
+  end if;
+  select array_agg(s order by s) into sent
+  from pgmq.send_batch('bilag_exports',
+    array(select jsonb_build_object('integration_id', i.id) from unnest(integration_ids) with ordinality as i (id, n) order by i.n)) as s;
+  update bilag.export_lanes l set msg_id = h.msg_id
+  from unnest(integration_ids, sent) as h (integration_id, msg_id)
+  where l.integration_id = h.integration_id;
+end $$;
+
+comment on function bilag_internal.send_hints(uuid[]) is 'One message for each lane; the caller holds the lanes.';
+
+create or replace function bilag_internal.read_hints(quantity integer)
+returns table (msg_id bigint, read_ct integer, message jsonb)
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
+as $$
+begin
+  -- pgmq.read is dynamic SQL and cannot use its index on vt: an idle poll looks before it leaps.
+  if not exists (select from pgmq.q_bilag_exports q where q.vt <= clock_timestamp()) then
+    return;
+  end if;
+  return query select r.msg_id, r.read_ct, r.message from pgmq.read('bilag_exports', 1, quantity) r;
+end $$;
+
+comment on function bilag_internal.read_hints(integer) is 'Takes messages; those that are not deleted in this transaction come back in a second.';
+
+create or replace function bilag_internal.drop_hints(msg_ids bigint[]) returns void
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if coalesce(cardinality(msg_ids), 0) > 0 then
+    perform pgmq.delete('bilag_exports', msg_ids);
+  end if;
+end $$;
+
+comment on function bilag_internal.drop_hints(bigint[]) is 'Deletes messages that were understood.';
+
+create or replace function bilag_internal.lost_hints() returns setof uuid
+language sql stable security definer set search_path = pg_catalog, pg_temp
+as $$
+  select l.integration_id from bilag.export_lanes l
+  where l.msg_id is not null and l.due_at <= bilag_internal.now()
+    and not exists (select from pgmq.q_bilag_exports q where q.msg_id = l.msg_id)
+$$;
+
+comment on function bilag_internal.lost_hints() is 'Lanes whose message is gone: purged, or dropped with its queue.';
+
+create or replace function bilag_internal.bury(letter jsonb) returns bigint
+language sql volatile security definer set search_path = pg_catalog, pg_temp
+as $$
+  select s from pgmq.send('bilag_dead_letters', letter || jsonb_build_object('diedAt', bilag_internal.now())) as s
+$$;
+
+comment on function bilag_internal.bury(jsonb) is 'Sets a message or a run aside: {queue, message, reasonCode, reasonParams, readCount, integrationId, runId}.';
+
+create or replace function bilag_internal.dead_letters()
+returns table (id bigint, died_at timestamptz, letter jsonb)
+language sql stable security definer set search_path = pg_catalog, pg_temp
+as $$
+  select q.msg_id, (q.message ->> 'diedAt')::timestamptz, q.message from pgmq.q_bilag_dead_letters q
+$$;
+
+comment on function bilag_internal.dead_letters() is 'What was set aside and neither redriven nor discarded.';
+
+create or replace function bilag_internal.take_dead_letter(dead_letter_id bigint) returns jsonb
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
+as $$
+declare
+  letter jsonb;
+begin
+  select q.message into letter from pgmq.q_bilag_dead_letters q where q.msg_id = dead_letter_id for update;
+  if not found then
+    perform bilag_internal.complain('KB002', format('There is no dead letter %s.', dead_letter_id), 'select * from bilag.dead_letters;');
+  end if;
+  perform pgmq.archive('bilag_dead_letters', dead_letter_id);
+  return letter;
+end $$;
+
+comment on function bilag_internal.take_dead_letter(bigint) is 'Archives a dead letter and returns it.';
+
+create or replace function bilag_internal.queue_lengths()
+returns table (queue text, messages bigint, visible bigint, oldest timestamptz)
+language sql stable security definer set search_path = pg_catalog, pg_temp
+as $$
+  select 'bilag_exports', count(*), count(*) filter (where q.vt <= clock_timestamp()), min(q.enqueued_at) from pgmq.q_bilag_exports q
+  union all
+  select 'bilag_health_checks', count(*), count(*) filter (where q.vt <= clock_timestamp()), min(q.enqueued_at) from pgmq.q_bilag_health_checks q
+  union all
+  select 'bilag_dead_letters', count(*), count(*) filter (where q.vt <= clock_timestamp()), min(q.enqueued_at) from pgmq.q_bilag_dead_letters q
+$$;
+
+comment on function bilag_internal.queue_lengths() is 'How many messages wait in each queue.';

@@ -1,0 +1,73 @@
+-- A lane is one integration's single track. Here is when it has work, how it is told to workers, and how it is given back.
+-- Lock order of every verb that moves a run: lane, run, items, organisation. Several lanes are locked in order of their id;
+-- only claim() and tick() skip those that somebody holds.
+
+create or replace function bilag_internal.lane_due(lane bilag.export_lanes) returns timestamptz
+language sql stable set search_path = pg_catalog, pg_temp
+as $$
+  select case
+    when not c.enabled then null
+    when c.paused_at is not null and c.paused_until is null then null
+    else greatest(
+      nullif(least(
+        case when lane.run_id is not null
+          then (select r.due_at from bilag.export_runs r where r.id = lane.run_id)
+          else (select r.due_at from bilag.export_runs r
+            where r.integration_id = lane.integration_id and r.finished_at is null order by r.due_at, r.id limit 1)
+        end,
+        (select i.next_look_at from bilag.export_items i
+          where i.integration_id = lane.integration_id and i.next_look_at is not null order by i.next_look_at limit 1)
+      ), 'infinity'),
+      lane.circuit_open_until, case when c.paused_at is not null then c.paused_until end)
+  end
+  from bilag.integration_config c
+  where c.id = lane.integration_id
+$$;
+
+comment on function bilag_internal.lane_due(bilag.export_lanes) is
+  'When the lane has something to do: its run, else the next queued one, or an item to look up; null when never.';
+
+create or replace function bilag_internal.wake_lanes(integration_ids uuid[]) returns integer
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
+as $$
+declare
+  ready uuid[];
+begin
+  perform from bilag.export_lanes l where l.integration_id = any(integration_ids) order by l.integration_id for update;
+  update bilag.export_lanes l set due_at = d.due_at
+  from (
+    select x.integration_id, bilag_internal.lane_due(x) as due_at
+    from bilag.export_lanes x where x.integration_id = any(integration_ids)
+  ) as d
+  where l.integration_id = d.integration_id and l.due_at is distinct from d.due_at;
+  select array_agg(l.integration_id order by l.due_at, l.integration_id) into ready
+  from bilag.export_lanes l
+  where l.integration_id = any(integration_ids) and l.due_at <= bilag_internal.now() and l.msg_id is null
+    and (l.lease_until is null or l.lease_until <= bilag_internal.now());
+  perform bilag_internal.send_hints(ready);
+  return coalesce(cardinality(ready), 0);
+end $$;
+
+comment on function bilag_internal.wake_lanes(uuid[]) is 'Finds out when lanes have work and sends a hint for each that has it now and no worker.';
+
+create or replace function bilag_internal.release_lanes(integration_ids uuid[]) returns void
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if coalesce(cardinality(integration_ids), 0) = 0 then
+    return;
+  end if;
+  update bilag.export_lanes l
+  set lease_token = null, lease_until = null, leased_at = null, leased_by = null, deliver_until = null, due_at = d.due_at
+  from (
+    select x.integration_id, bilag_internal.lane_due(x) as due_at
+    from bilag.export_lanes x where x.integration_id = any(integration_ids)
+  ) as d
+  where l.integration_id = d.integration_id;
+  perform bilag_internal.send_hints(array(
+    select l.integration_id from bilag.export_lanes l
+    where l.integration_id = any(integration_ids) and l.due_at <= bilag_internal.now() and l.msg_id is null
+    order by l.due_at, l.integration_id));
+end $$;
+
+comment on function bilag_internal.release_lanes(uuid[]) is 'Gives leases back and sends the hint for what is next.';

@@ -1,0 +1,182 @@
+-- Runs: how one is asked for, by INSERT or by function, and what its client may do with it. The cutoff is fixed when the run is
+-- made, in the organisation's zone.
+
+create or replace function bilag_internal.prepare_run() returns trigger
+language plpgsql security definer set search_path = pg_catalog, pg_temp
+as $$
+declare
+  integration bilag.integration_config;
+  zone text;
+begin
+  integration := bilag_internal.integration_of(new.org_id, new.integration_type);
+  select o.time_zone into zone from bilag.organizations o where o.id = new.org_id;
+  new.integration_id := integration.id;
+  new.status := 'queued';
+  new.enqueued_at := bilag_internal.now();
+  new.due_at := bilag_internal.now();
+  -- Exclusive. Up to now includes what this very transaction approved.
+  new.cutoff_at := coalesce((new.period_end + 1)::timestamp at time zone zone, bilag_internal.now() + interval '1 microsecond');
+  new.started_at := null;
+  new.finished_at := null;
+  new.error := null;
+  new.correlation_id := null;
+  new.item_count := 0;
+  new.failures := 0;
+  new.next_position := 1;
+  new.requested_by := bilag_internal.caller();
+  new.requested_as := session_user;
+  if new.trigger = 'insert' then
+    new.retry_of := null;
+    new.scheduled_for := null;
+    new.schedule_id := null;
+  end if;
+  return new;
+end $$;
+
+comment on function bilag_internal.prepare_run() is 'Completes an inserted run: integration, cutoff, times. Progress is never the inserter''s to say.';
+
+create trigger prepare_run before insert on bilag.export_runs
+  for each row execute function bilag_internal.prepare_run();
+
+create or replace function bilag_internal.queue_runs() returns trigger
+language plpgsql security definer set search_path = pg_catalog, pg_temp
+as $$
+begin
+  perform bilag_internal.wake_lanes(array(select distinct n.integration_id from new_runs n));
+  perform pg_notify('bilag_wake', '');
+  return null;
+end $$;
+
+comment on function bilag_internal.queue_runs() is 'Tells the workers of inserted runs: once per statement, since NOTIFY serialises commits.';
+
+create trigger queue_runs after insert on bilag.export_runs
+  referencing new table as new_runs for each statement execute function bilag_internal.queue_runs();
+
+create or replace function bilag.request_export(
+  org_id uuid, integration_type text, period_end date default null, idempotency_key text default null
+) returns uuid
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
+as $$
+declare
+  integration bilag.integration_config;
+  run bilag.export_runs;
+begin
+  perform bilag_internal.require_finance(org_id);
+  integration := bilag_internal.integration_of(org_id, integration_type);
+  if not integration.enabled then
+    perform bilag_internal.complain('KB004', format('The integration %s is disabled.', integration_type),
+      'Set enabled to true in bilag.integration_config.');
+  end if;
+  -- The lane decides who is second, so that two callers with one key get one run.
+  perform from bilag.export_lanes l where l.integration_id = integration.id for update;
+  if idempotency_key is not null then
+    select r.* into run from bilag.export_runs r
+    where r.integration_id = integration.id and r.idempotency_key = request_export.idempotency_key;
+    if found and run.period_end is distinct from request_export.period_end then
+      perform bilag_internal.complain('KB005',
+        format('The key %L was used for the period ending %s.', idempotency_key, coalesce(run.period_end::text, 'now')),
+        'Use another key for another period.');
+    end if;
+  else
+    select r.* into run from bilag.export_runs r
+    where r.integration_id = integration.id and r.finished_at is null and r.status = 'queued'
+      and r.trigger in ('request', 'insert') and r.idempotency_key is null
+      and r.period_end is not distinct from request_export.period_end
+    order by r.enqueued_at limit 1;
+    -- The run that is returned must cover what is approved by now.
+    if found and run.period_end is null and run.started_at is null then
+      update bilag.export_runs r set cutoff_at = greatest(r.cutoff_at, bilag_internal.now() + interval '1 microsecond')
+      where r.id = run.id;
+    end if;
+  end if;
+  if run.id is null then
+    insert into bilag.export_runs (org_id, integration_type, period_end, idempotency_key, trigger)
+    values (request_export.org_id, request_export.integration_type, request_export.period_end, request_export.idempotency_key, 'request')
+    returning * into run;
+    perform bilag_internal.audit(run.org_id, 'run.requested', run.integration_type, run.id, null,
+      jsonb_build_object('periodEnd', run.period_end, 'idempotencyKey', run.idempotency_key));
+  end if;
+  return run.id;
+end $$;
+
+comment on function bilag.request_export(uuid, text, date, text) is
+  'Queues an export and returns its run. The same key returns the same run; without a key a request while one is queued returns that one.';
+
+create or replace function bilag_internal.run_of(run_id uuid) returns bilag.export_runs
+language plpgsql stable security definer set search_path = pg_catalog, pg_temp
+as $$
+declare
+  run bilag.export_runs;
+begin
+  select r.* into run from bilag.export_runs r where r.id = run_of.run_id;
+  if not found then
+    perform bilag_internal.complain('KB002', format('There is no run %s.', run_of.run_id));
+  end if;
+  return run;
+end $$;
+
+comment on function bilag_internal.run_of(uuid) is 'The run, or KB002.';
+
+create or replace function bilag.cancel_export(run_id uuid, note text default null) returns text
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
+as $$
+declare
+  run bilag.export_runs := bilag_internal.run_of(run_id);
+  lane bilag.export_lanes;
+begin
+  perform bilag_internal.require_finance(run.org_id);
+  select l.* into lane from bilag.export_lanes l where l.integration_id = run.integration_id for update;
+  select r.* into run from bilag.export_runs r where r.id = run.id for update;
+  if run.finished_at is not null then
+    return run.status;
+  end if;
+  update bilag.export_runs r set cancel_requested_at = coalesce(r.cancel_requested_at, bilag_internal.now()),
+    note = coalesce(cancel_export.note, r.note) where r.id = run.id;
+  perform bilag_internal.audit(run.org_id, 'run.cancel_requested', run.integration_type, run.id, note);
+  if lane.run_id is distinct from run.id or lane.lease_until is null or lane.lease_until <= bilag_internal.now() then
+    perform bilag_internal.rescue_items(array[run.integration_id]);
+    perform bilag_internal.finish_runs(array[run.id]);
+    perform bilag_internal.wake_lanes(array[run.integration_id]);
+    return 'cancelled';
+  end if;
+  return 'cancelling';
+end $$;
+
+comment on function bilag.cancel_export(uuid, text) is
+  'Ends a run: at once when no worker holds it (cancelled), else after the batch in flight (cancelling). What is booked stays booked.';
+
+create or replace function bilag.retry_export(run_id uuid) returns uuid
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
+as $$
+declare
+  run bilag.export_runs := bilag_internal.run_of(run_id);
+  again uuid;
+begin
+  perform bilag_internal.require_finance(run.org_id);
+  perform from bilag.export_lanes l where l.integration_id = run.integration_id for update;
+  select r.* into run from bilag.export_runs r where r.id = run.id for update;
+  if run.status = 'waiting' and run.due_at < 'infinity' then
+    update bilag.export_runs r set due_at = bilag_internal.now() where r.id = run.id;
+    update bilag.export_lanes l set circuit_open_until = null where l.integration_id = run.integration_id;
+    perform bilag_internal.wake_lanes(array[run.integration_id]);
+    perform pg_notify('bilag_wake', '');
+    perform bilag_internal.audit(run.org_id, 'run.retried', run.integration_type, run.id);
+    return run.id;
+  end if;
+  if run.status not in ('failed', 'partially_succeeded', 'cancelled') then
+    perform bilag_internal.complain('KB004', format('The run is %s; there is nothing to retry.', run.status),
+      'select bilag.export_status(run_id);');
+  end if;
+  -- A second click gets the retry that the first one made.
+  select r.id into again from bilag.export_runs r where r.retry_of = run.id and r.finished_at is null limit 1;
+  if again is null then
+    insert into bilag.export_runs (org_id, integration_type, period_start, period_end, trigger, retry_of)
+    values (run.org_id, run.integration_type, run.period_start, run.period_end, 'retry', run.id)
+    returning id into again;
+    perform bilag_internal.audit(run.org_id, 'run.retried', run.integration_type, run.id, null, jsonb_build_object('retryRun', again));
+  end if;
+  return again;
+end $$;
+
+comment on function bilag.retry_export(uuid) is
+  'A waiting run becomes due now; a failed, partial or cancelled one gets a new run with retry_of, for what is not booked.';

@@ -1,0 +1,223 @@
+-- A worker says hello, claims, and beats. Claiming deletes the hint in the transaction that stamps the lease; what the hint was
+-- for is read from the lane.
+
+create or replace function bilag_internal.hello(
+  worker_id uuid, host text, pid integer, version text, contract integer, environment text
+) returns jsonb
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
+as $$
+declare
+  here bilag.installation;
+begin
+  select i.* into here from bilag.installation i;
+  if contract <> bilag_internal.contract() then
+    perform bilag_internal.complain('KB010',
+      format('This worker keeps contract %s, the database keeps contract %s.', contract, bilag_internal.contract()),
+      'Run bilag migrate with the newer of the two, or start the worker that fits.');
+  end if;
+  if environment <> here.environment then
+    perform bilag_internal.complain('KB011',
+      format('This worker serves environment %L, the database is %L.', environment, here.environment),
+      'Set BILAG_ENVIRONMENT, or update bilag.installation if the database really changed its purpose.');
+  end if;
+  insert into bilag.worker_heartbeats as w (worker_id, host, pid, version, contract, environment, started_at, last_seen_at)
+  values (hello.worker_id, hello.host, hello.pid, hello.version, hello.contract, hello.environment, bilag_internal.now(), bilag_internal.now())
+  on conflict on constraint worker_heartbeats_pkey do update set last_seen_at = bilag_internal.now();
+  perform bilag_internal.recognise_server();
+  return jsonb_build_object('environment', here.environment, 'contract', bilag_internal.contract(),
+    'vault', bilag_internal.vault_answers(),
+    'tickAge', extract(epoch from bilag_internal.now() - here.ticked_at));
+end $$;
+
+comment on function bilag_internal.hello(uuid, text, integer, text, integer, text) is
+  'A worker introduces itself; KB010 when it keeps another contract, KB011 when it serves another environment.';
+
+create or replace function bilag_internal.rescue_items(integration_ids uuid[]) returns void
+language sql volatile security definer set search_path = pg_catalog, pg_temp
+as $$
+  update bilag.export_items i
+  set state = 'in_doubt', next_look_at = bilag_internal.now(), reason_code = 'interrupted', reason_params = '{}',
+    message = bilag_internal.tell('interrupted', '{}')
+  from bilag.export_lanes l
+  where l.integration_id = any(integration_ids) and l.in_flight and i.run_id = l.run_id and i.state = 'sending';
+  update bilag.export_lanes l set in_flight = false where l.integration_id = any(integration_ids) and l.in_flight;
+$$;
+
+comment on function bilag_internal.rescue_items(uuid[]) is 'What a dead lease left `sending` is in doubt, and is looked at now.';
+
+create or replace function bilag_internal.quarantine(integration_ids uuid[]) returns void
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
+as $$
+declare
+  lane record;
+begin
+  for lane in
+    select l.*, r.org_id as run_org from bilag.export_lanes l left join bilag.export_runs r on r.id = l.run_id
+    where l.integration_id = any(integration_ids)
+  loop
+    perform bilag_internal.bury(jsonb_build_object('queue', 'bilag_exports', 'message', jsonb_build_object('integration_id', lane.integration_id),
+      'reasonCode', 'too_many_deliveries', 'reasonParams', jsonb_build_object('deliveries', lane.deliveries),
+      'integrationId', lane.integration_id, 'runId', lane.run_id));
+    perform bilag_internal.raise_alert('dead_letter', coalesce(lane.run_id, lane.integration_id)::text, lane.org_id, lane.integration_type,
+      bilag_internal.tell('too_many_deliveries', jsonb_build_object('deliveries', lane.deliveries)));
+    if lane.run_id is not null then
+      update bilag.export_runs r
+      set error = jsonb_build_object('correlationId', coalesce(r.correlation_id, gen_random_uuid()), 'errorClass', 'permanent',
+        'httpStatus', null, 'adapterName', lane.integration_type, 'attempt', lane.deliveries,
+        'message', bilag_internal.tell('too_many_deliveries', jsonb_build_object('deliveries', lane.deliveries)), 'isRetryable', false)
+      where r.id = lane.run_id;
+      perform bilag_internal.finish_runs(array[lane.run_id]);
+    else
+      -- What cannot even be looked at without a crash is looked at once a day, and the alert stays.
+      update bilag.export_items i set next_look_at = bilag_internal.now() + interval '1 day'
+      where i.integration_id = lane.integration_id and i.next_look_at <= bilag_internal.now();
+    end if;
+  end loop;
+  update bilag.export_lanes l set deliveries = 0 where l.integration_id = any(integration_ids);
+end $$;
+
+comment on function bilag_internal.quarantine(uuid[]) is 'Ends the run of lanes that were handed out too often without progress.';
+
+create or replace function bilag_internal.claim_exports(
+  worker_id uuid, slots integer, lease_seconds integer, delivery_seconds integer
+) returns setof jsonb
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
+as $$
+declare
+  here bilag.installation;
+  worker bilag.worker_heartbeats;
+  hinted uuid[];
+  understood bigint[];
+  held uuid[];
+  tired uuid[];
+begin
+  select w.* into worker from bilag.worker_heartbeats w where w.worker_id = claim_exports.worker_id;
+  if not found then
+    perform bilag_internal.complain('KB012', 'This worker has not said hello.', 'Call hello first.');
+  end if;
+  select i.* into here from bilag.installation i;
+  if worker.contract <> bilag_internal.contract() then
+    perform bilag_internal.complain('KB010',
+      format('This worker keeps contract %s, the database keeps contract %s.', worker.contract, bilag_internal.contract()),
+      'Start the worker that fits; what this one holds it may still settle.');
+  end if;
+  if worker.environment <> here.environment then
+    perform bilag_internal.complain('KB011',
+      format('This worker serves environment %L, the database is %L.', worker.environment, here.environment));
+  end if;
+  if here.paused_at is not null or slots <= 0 then
+    return;
+  end if;
+
+  -- Hints first, in their order; then lanes that are due without one, which waited in the table.
+  with hints as materialized (
+    select h.msg_id, h.read_ct, h.message,
+      case when jsonb_typeof(h.message) = 'object' and jsonb_typeof(h.message -> 'integration_id') = 'string'
+        and h.message ->> 'integration_id' ~ '^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$'
+        then (h.message ->> 'integration_id')::uuid end as integration_id
+    from bilag_internal.read_hints(slots) h
+  ), lanes as materialized (
+    select l.integration_id from bilag.export_lanes l
+    where l.integration_id in (select h.integration_id from hints h)
+    order by l.integration_id for update skip locked
+  ), garbage as (
+    select h.msg_id, bilag_internal.bury(jsonb_build_object('queue', 'bilag_exports', 'message', h.message, 'readCount', h.read_ct,
+        'reasonCode', case when h.integration_id is null then 'message_means_nothing' else 'lane_unknown' end,
+        'reasonParams', '{}'::jsonb)) as letter
+    from hints h
+    where h.integration_id is null
+      or not exists (select from bilag.export_lanes l where l.integration_id = h.integration_id)
+  )
+  select array(select distinct l.integration_id from lanes l),
+    array(select h.msg_id from hints h join lanes l on l.integration_id = h.integration_id
+      union all select g.msg_id from garbage g)
+  into hinted, understood;
+  perform bilag_internal.raise_alert('dead_letter', 'bilag_exports', null, null, 'A message was set aside: see bilag.dead_letters.')
+  where cardinality(understood) > 0 and exists (
+    select from bilag_internal.dead_letters() d
+    where d.died_at = bilag_internal.now() and d.letter ->> 'reasonCode' in ('message_means_nothing', 'lane_unknown'));
+  perform bilag_internal.drop_hints(understood);
+
+  select array(
+    select l.integration_id from bilag.export_lanes l
+    where l.due_at <= bilag_internal.now() and l.msg_id is null and l.integration_id <> all(hinted)
+      and (l.lease_until is null or l.lease_until <= bilag_internal.now())
+    order by l.due_at
+    limit slots - cardinality(hinted)
+    for update skip locked) || hinted
+  into held;
+  if cardinality(held) = 0 then
+    return;
+  end if;
+
+  -- The hint is used up whether or not it leads to work; an own one that is still queued will find a lease and be dropped.
+  update bilag.export_lanes l set msg_id = null
+  where l.integration_id = any(hinted) and (l.msg_id = any(understood));
+  select array_agg(l.integration_id) into held
+  from bilag.export_lanes l
+  where l.integration_id = any(held) and l.due_at <= bilag_internal.now()
+    and (l.lease_until is null or l.lease_until <= bilag_internal.now());
+  if held is null then
+    return;
+  end if;
+
+  select array_agg(l.integration_id) into tired
+  from bilag.export_lanes l where l.integration_id = any(held) and l.deliveries >= 10;
+  perform bilag_internal.rescue_items(held);
+  if tired is not null then
+    perform bilag_internal.quarantine(tired);
+  end if;
+
+  update bilag.export_lanes l
+  set lease_token = gen_random_uuid(), lease_until = bilag_internal.now() + make_interval(secs => claim_exports.lease_seconds),
+    leased_at = bilag_internal.now(), leased_by = claim_exports.worker_id,
+    lease_seconds = claim_exports.lease_seconds, delivery_seconds = claim_exports.delivery_seconds,
+    deliver_until = bilag_internal.now() + make_interval(secs => claim_exports.delivery_seconds),
+    deliveries = l.deliveries + 1
+  where l.integration_id = any(held);
+  return query select bilag_internal.advance(held);
+end $$;
+
+comment on function bilag_internal.claim_exports(uuid, integer, integer, integer) is
+  'Leases up to so many lanes that have work and returns a job for each: claims, starts and marks in one call.';
+
+create or replace function bilag_internal.beat(worker_id uuid, tokens uuid[], lease_seconds integer, running integer)
+returns setof uuid
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
+as $$
+begin
+  update bilag.worker_heartbeats w set last_seen_at = bilag_internal.now(), running = beat.running
+  where w.worker_id = beat.worker_id;
+  with mine as (
+    -- A lane that is being settled right now needs no heartbeat.
+    select l.integration_id from bilag.export_lanes l
+    where l.lease_token = any(tokens) order by l.integration_id for update skip locked
+  )
+  update bilag.export_lanes l
+  set lease_until = greatest(l.lease_until, least(bilag_internal.now() + make_interval(secs => beat.lease_seconds), l.deliver_until))
+  from mine m
+  where l.integration_id = m.integration_id and l.lease_until > bilag_internal.now();
+  return query
+    select l.lease_token from bilag.export_lanes l
+    where l.lease_token = any(tokens) and l.lease_until > bilag_internal.now();
+end $$;
+
+comment on function bilag_internal.beat(uuid, uuid[], integer, integer) is
+  'Prolongs leases and returns those still held. Refused past deliver_until: a job without progress loses its lane.';
+
+create or replace function bilag_internal.work_left() returns jsonb
+language sql stable security definer set search_path = pg_catalog, pg_temp
+as $$
+  select jsonb_build_object(
+    'due', count(*) filter (where l.lease_until is null and l.due_at <= bilag_internal.now()),
+    'inFlight', count(*) filter (where l.lease_until is not null) + (
+      -- Accepted or doubtful, and asked again soon; under a frozen clock, soon never comes.
+      select count(*) from bilag.export_items i
+      where i.next_look_at between bilag_internal.now() and bilag_internal.now() + interval '90 seconds'
+        and not exists (select from bilag_internal.clock)),
+    'nextDueAt', min(l.due_at) filter (where l.due_at > bilag_internal.now()))
+  from bilag.export_lanes l
+  where l.due_at is not null or l.lease_until is not null
+$$;
+
+comment on function bilag_internal.work_left() is 'What a draining worker waits for: lanes due, lanes leased, and when the next becomes due.';

@@ -1,0 +1,230 @@
+-- What workers report is settled here, many lanes in one call. The lease fences what the lane does next; an outcome itself is
+-- evidence, and counts for the attempt that made it even when the lease is lost. A report told twice changes nothing.
+
+create or replace function bilag_internal.look_wait(state text, looks integer) returns interval
+language sql immutable set search_path = pg_catalog, pg_temp
+as $$
+  -- A look costs a request, and vendors bill them: soon at first, then ever rarer.
+  select case state
+    when 'accepted' then (array['2 s', '5 s', '10 s', '20 s', '1 min', '5 min', '15 min', '1 h', '6 h']::interval[])[least(looks + 1, 9)]
+    else (array['5 s', '20 s', '1 min', '5 min', '15 min', '1 h', '6 h', '1 day']::interval[])[least(looks + 1, 8)]
+  end
+$$;
+
+comment on function bilag_internal.look_wait(text, integer) is 'How long until an accepted or doubtful item is looked at again.';
+
+create or replace function bilag_internal.results(reports jsonb) returns setof bilag_internal.result
+language sql immutable set search_path = pg_catalog, pg_temp
+as $$
+  select r.lane, r.kind, jsonb_array_length(r.results), x.id, x.attempt,
+    -- What a look cannot know, and words that we do not know, are unknown: never a reason to send again.
+    case when x.outcome in ('exported', 'accepted', 'absent', 'import_error', 'unknown')
+      or (r.kind = 'post' and x.outcome in ('rejected', 'refused', 'unsent')) then x.outcome else 'unknown' end,
+    x."externalId", x."reasonCode",
+    coalesce(x."reasonParams", '{}'), left(x.message, 500)
+  from jsonb_to_recordset(reports) as r (lane uuid, kind text, results jsonb)
+  cross join lateral jsonb_to_recordset(r.results) as x (
+    id bigint, attempt integer, outcome text, "externalId" text, "reasonCode" text, "reasonParams" jsonb, message text)
+$$;
+
+comment on function bilag_internal.results(jsonb) is 'The outcomes in reports, one row per item.';
+
+-- The state that an outcome leads to. `ended`: its run is over, so nothing would send it. `absence_after`: how long after an
+-- unanswered write finding nothing proves nothing; null: for ever.
+create or replace function bilag_internal.next_state(
+  item bilag.export_items, result bilag_internal.result, ended boolean, absence_after interval
+) returns text
+language sql stable set search_path = pg_catalog, pg_temp
+as $$
+  select case
+    when result.outcome in ('exported', 'accepted') then result.outcome
+    -- An earlier attempt is known to have succeeded: whatever this one met, the voucher is there.
+    when cardinality(item.succeeded_attempts) > 0 then 'exported'
+    when result.outcome = 'import_error' then 'accepted'
+    when result.outcome = 'unknown' then case when item.state = 'accepted' then 'accepted' else 'in_doubt' end
+    when result.outcome = 'absent' and result.kind <> 'post' and not item.answered
+      and (absence_after is null or bilag_internal.now() < item.sent_at + absence_after) then 'in_doubt'
+    when result.outcome = 'rejected' or (result.outcome = 'refused' and result.told = 1) then 'rejected'
+    -- Absent, though the vendor had accepted it: its import error was cleared away by deleting it, or it vanished.
+    when result.outcome = 'absent' and item.state = 'accepted' then
+      case when item.reason_code = 'import_error' then 'rejected' else 'in_doubt' end
+    when result.outcome = 'absent' and item.reason_code = 'vanished' and not item.last_look then 'in_doubt'
+    when ended or item.last_look then 'voided'
+    else 'pending'
+  end
+$$;
+
+comment on function bilag_internal.next_state(bilag.export_items, bilag_internal.result, boolean, interval) is
+  'Item and outcome to next state: the whole transition table in one expression.';
+
+create or replace function bilag_internal.settle_items(reports jsonb) returns void
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
+as $$
+declare
+  ids bigint[];
+  exported bigint[];
+  doubles integer;
+begin
+  select array_agg(i.id) into ids
+  from (
+    select i.id from bilag.export_items i
+    where i.id in (select x.id from bilag_internal.results(reports) x) order by i.id for update
+  ) as i;
+  if ids is null then
+    return;
+  end if;
+
+  -- Success of an attempt that is no longer the item's: a lost lease, an answer that came late.
+  perform bilag_internal.settle_late(i, x) from bilag_internal.results(reports) x
+  join bilag.export_items i on i.id = x.id
+  where x.outcome in ('exported', 'accepted') and not (x.attempt = any(i.succeeded_attempts) and i.state in ('accepted', 'exported'))
+    and not (i.attempt = x.attempt and i.state in ('sending', 'in_doubt', 'accepted'));
+
+  with settled as (
+    update bilag.export_items i set
+      state = n.state,
+      holds = n.state not in ('rejected', 'voided'),
+      suspect = n.state = 'pending' and x.outcome = 'refused',
+      answered = x.outcome not in ('unknown', 'unsent') or i.answered,
+      succeeded_attempts = case when x.outcome in ('exported', 'accepted') and x.attempt <> all(i.succeeded_attempts)
+        then i.succeeded_attempts || x.attempt else i.succeeded_attempts end,
+      external_id = coalesce(x.external_id, i.external_id),
+      booked_at = case when n.state = 'exported' then coalesce(i.booked_at, bilag_internal.now()) end,
+      settled_at = case when n.state in ('exported', 'rejected', 'voided') then bilag_internal.now() end,
+      looks = case when n.state in ('accepted', 'in_doubt') and x.kind <> 'post' then i.looks + 1 else 0 end,
+      last_look = i.last_look and n.state = 'in_doubt',
+      next_look_at = case when n.state in ('accepted', 'in_doubt') then greatest(
+        bilag_internal.now() + bilag_internal.look_wait(n.state, case when x.kind = 'post' then 0 else i.looks + 1 end),
+        -- Looked at soon, since finding it is proof at once; then only when finding nothing will prove something.
+        case when n.state = 'in_doubt' and x.kind <> 'post' and not i.answered then i.sent_at + t.absence_after end) end,
+      reason_code = w.reason_code,
+      reason_params = case when w.reason_code is null then '{}' when x.reason_code = w.reason_code then x.reason_params
+        else jsonb_strip_nulls(jsonb_build_object('message', coalesce(x.message, i.message))) end,
+      message = case when w.reason_code is not null then coalesce(x.message,
+        bilag_internal.tell(w.reason_code, case when x.reason_code = w.reason_code then x.reason_params else '{}' end)) end
+    from bilag_internal.results(reports) x
+    join bilag.export_items o on o.id = x.id
+    join bilag.integration_types t on t.integration_type = o.integration_type
+    left join bilag.export_runs r on r.id = o.run_id
+    cross join lateral (
+      select bilag_internal.next_state(o, x, r.id is null or r.finished_at is not null, t.absence_after) as state
+    ) as n
+    cross join lateral (
+      select case
+        when n.state = 'rejected' then coalesce(x.reason_code, case when o.state = 'accepted' then 'import_error' else 'refused_by_vendor' end)
+        when n.state = 'voided' then case when o.last_look then 'not_booked' else 'run_ended' end
+        when x.outcome = 'import_error' then 'import_error'
+        when n.state = 'accepted' then case when x.outcome = 'unknown' then o.reason_code end
+        when n.state = 'in_doubt' then case
+          when (x.outcome = 'absent' and o.state = 'accepted') or o.reason_code = 'vanished' then 'vanished'
+          when x.kind = 'post' then coalesce(x.reason_code, 'unanswered')
+          else coalesce(x.reason_code, o.reason_code, 'unanswered') end
+      end as reason_code
+    ) as w
+    where i.id = x.id and x.attempt = i.attempt and i.state in ('sending', 'in_doubt', 'accepted')
+      -- A look reported late says nothing about an attempt that was made since; a report of `sending` is the sender's.
+      and (x.kind = 'post' or i.state <> 'sending')
+      and (x.kind <> 'post' or i.state <> 'accepted')
+    returning i.id, i.state, i.claim_id, i.books, i.run_id, i.position, i.integration_id, cardinality(i.succeeded_attempts) > 1 as twice, i.reference, i.org_id, i.integration_type
+  ), doubled as (
+    select bilag_internal.raise_alert('doubled', s.reference, s.org_id, s.integration_type,
+      format('Voucher %s was reported booked by two attempts.', s.reference), jsonb_build_object('itemId', s.id))
+    from settled s where s.twice
+  ), returned as (
+    select s.run_id, min(s.position) as position from settled s where s.state = 'pending' and s.run_id is not null group by s.run_id
+  ), reopened as (
+    -- A run that waited for nothing but answers has something to send again.
+    update bilag.export_runs r
+    set next_position = least(r.next_position, b.position),
+      due_at = case when r.due_at = 'infinity' then bilag_internal.now() else r.due_at end
+    from returned b where r.id = b.run_id and r.finished_at is null
+  )
+  select array_agg(s.id) filter (where s.state = 'exported'), (select count(*) from doubled) into exported, doubles from settled s;
+
+  perform bilag_internal.book(exported);
+  perform bilag_internal.raise_look_alerts(ids);
+end $$;
+
+comment on function bilag_internal.settle_items(jsonb) is 'Applies outcomes to their items: guarded by attempt and state, in order of id.';
+
+create or replace function bilag_internal.settle_late(item bilag.export_items, result bilag_internal.result) returns void
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
+as $$
+declare
+  others boolean;
+begin
+  select exists (
+    select from bilag.export_items o
+    where o.claim_id = item.claim_id and o.id <> item.id and o.holds and o.reverses is not distinct from item.reverses
+      and (o.integration_id = item.integration_id or (o.books and item.books))
+  ) into others;
+  if item.state = 'pending' or (item.state in ('rejected', 'voided') and not others and item.reason_code is distinct from 'released_for_reexport') then
+    update bilag.export_items i
+    set state = result.outcome, holds = true, suspect = false, answered = true, external_id = coalesce(result.external_id, i.external_id),
+      succeeded_attempts = i.succeeded_attempts || result.attempt, reason_code = null, reason_params = '{}', message = null,
+      booked_at = case when result.outcome = 'exported' then bilag_internal.now() end,
+      settled_at = case when result.outcome = 'exported' then bilag_internal.now() end,
+      next_look_at = case when result.outcome = 'accepted' then bilag_internal.now() end
+    where i.id = item.id;
+    if result.outcome = 'exported' then
+      perform bilag_internal.book(array[item.id]);
+    end if;
+    return;
+  end if;
+  update bilag.export_items i set succeeded_attempts = i.succeeded_attempts || result.attempt
+  where i.id = item.id and result.attempt <> all(i.succeeded_attempts);
+  if item.state in ('accepted', 'exported', 'rejected', 'voided') then
+    perform bilag_internal.raise_alert('doubled', item.reference, item.org_id, item.integration_type,
+      format('Voucher %s was reported booked by attempt %s after another one.', item.reference, result.attempt),
+      jsonb_build_object('itemId', item.id));
+  end if;
+end $$;
+
+comment on function bilag_internal.settle_late(bilag.export_items, bilag_internal.result) is
+  'Evidence of success from an attempt that is over: settles what was not sent again, and raises doubled for what was.';
+
+create or replace function bilag_internal.book(item_ids bigint[]) returns void
+language sql volatile security definer set search_path = pg_catalog, pg_temp
+as $$
+  insert into bilag.export_lines (item_id, line_no, org_id, account_code, amount, currency, vat_code, description, dimensions, subledger)
+  select i.id, x."lineNo", i.org_id, x.account, x.amount, i.currency, x."vatCode", x.description, coalesce(x.dimensions, '{}'), x.subledger
+  from bilag.export_items i
+  cross join lateral jsonb_to_recordset(i.voucher -> 'lines') as x (
+    "lineNo" integer, account text, amount numeric, "vatCode" text, description text, dimensions jsonb, subledger text)
+  where i.id = any(item_ids)
+  on conflict do nothing;
+  update bilag.expense_claims c set booked = true
+  from (
+    select distinct i.claim_id from bilag.export_items i where i.id = any(item_ids) and i.books and i.reverses is null order by i.claim_id
+  ) as b
+  where c.id = b.claim_id and not c.booked;
+$$;
+
+comment on function bilag_internal.book(bigint[]) is 'Writes the lines of exported items as they were booked, and marks their claims.';
+
+create or replace function bilag_internal.raise_look_alerts(item_ids bigint[]) returns void
+language sql volatile security definer set search_path = pg_catalog, pg_temp
+as $$
+  with troubled as (
+    select i.integration_id, i.org_id, i.integration_type, i.reason_code, count(*) as n
+    from bilag.export_items i
+    where i.id = any(item_ids) and (
+      i.reason_code in ('vanished', 'import_error') or (i.state = 'in_doubt' and i.looks > 0))
+    group by i.integration_id, i.org_id, i.integration_type, i.reason_code
+  )
+  select bilag_internal.raise_alert(
+    case when t.reason_code in ('vanished', 'import_error') then t.reason_code else 'in_doubt' end,
+    t.integration_id::text, t.org_id, t.integration_type, bilag_internal.tell(t.reason_code, '{}'), jsonb_build_object('vouchers', t.n))
+  from troubled t;
+  select bilag_internal.resolve_alert(k.kind, l.integration_id::text, 'no voucher is in that state any more')
+  from (select distinct i.integration_id from bilag.export_items i where i.id = any(item_ids)) as l
+  cross join (values ('in_doubt'), ('vanished'), ('import_error')) as k (kind)
+  join bilag.alerts a on a.kind = k.kind and a.problem_key = l.integration_id::text and a.resolved_at is null
+  where not exists (
+    select from bilag.export_items i
+    where i.integration_id = l.integration_id and i.next_look_at is not null and case k.kind
+      when 'in_doubt' then i.state = 'in_doubt' and i.looks > 0
+      else i.reason_code = k.kind end);
+$$;
+
+comment on function bilag_internal.raise_look_alerts(bigint[]) is 'Opens and resolves the alerts of doubtful, vanished and failing items.';

@@ -1,0 +1,120 @@
+-- The end of runs, whatever the end. What is pending is released in this transaction; what is accepted or in doubt outlives the run
+-- and holds no lane. A run whose last vouchers are only unconfirmed waits, off its lane, until they are or an hour has passed.
+
+create or replace function bilag_internal.finish_runs(run_ids uuid[], patience boolean default true) returns void
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
+as $$
+declare
+  patient uuid[];
+  ending uuid[];
+  finished bilag.export_runs[];
+begin
+  if coalesce(cardinality(run_ids), 0) = 0 then
+    return;
+  end if;
+  with counted as (
+    select r.id, r.cancel_requested_at is not null or r.error is not null as forced,
+      count(*) filter (where i.state = 'accepted') as accepted,
+      count(*) filter (where i.state in ('in_doubt', 'sending')) as doubtful,
+      count(*) filter (where i.state = 'pending') as pending
+    from bilag.export_runs r left join bilag.export_items i on i.run_id = r.id
+    where r.id = any(run_ids) and r.finished_at is null
+    group by r.id
+  ), waiting as (
+    update bilag.export_runs r
+    set status = 'waiting', due_at = 'infinity',
+      waiting_since = case when r.due_at = 'infinity' then r.waiting_since else bilag_internal.now() end,
+      waiting_reason_code = case when c.accepted > 0 then 'awaiting_confirmation' else 'in_doubt' end
+    from counted c
+    where r.id = c.id and patience and not c.forced and c.pending = 0 and c.accepted + c.doubtful > 0
+    returning r.id
+  )
+  select array(select w.id from waiting w),
+    array(select c.id from counted c where (not patience or c.forced or c.accepted + c.doubtful = 0)
+      -- A run off its lane that has something to send again is not at its end.
+      and (not patience or c.forced or c.pending = 0))
+  into patient, ending;
+  -- Whoever thought these at their end overlooked something pending: look from the beginning.
+  update bilag.export_runs r set next_position = 1
+  where r.id = any(run_ids) and r.finished_at is null and r.id <> all(patient) and r.id <> all(ending) and r.next_position > 1;
+
+  update bilag.export_items i
+  set state = 'voided', holds = false, suspect = false, reason_code = 'run_ended', reason_params = '{}',
+    message = bilag_internal.tell('run_ended', '{}'), settled_at = bilag_internal.now()
+  where i.run_id = any(ending) and i.state = 'pending';
+
+  with counted as (
+    select r.id,
+      count(*) filter (where i.state in ('exported', 'accepted')) as good,
+      count(*) filter (where i.state in ('rejected', 'accepted', 'in_doubt', 'sending') or i.reason_code = 'run_ended') as bad
+    from bilag.export_runs r left join bilag.export_items i on i.run_id = r.id
+    where r.id = any(ending)
+    group by r.id
+  ), ended as (
+    update bilag.export_runs r
+    set finished_at = bilag_internal.now(), waiting_since = null, waiting_reason_code = null,
+      started_at = coalesce(r.started_at, bilag_internal.now()),
+      error = r.error || jsonb_build_object('isRetryable', false),
+      status = case
+        when r.cancel_requested_at is not null then 'cancelled'
+        when r.error is null and c.bad = 0 then 'succeeded'
+        when c.good > 0 then 'partially_succeeded'
+        else 'failed'
+      end
+    from counted c
+    where r.id = c.id
+    returning r.*
+  )
+  select array_agg(e::bilag.export_runs) into finished from ended e;
+
+  update bilag.export_lanes l set run_id = null, in_flight = false
+  where l.run_id = any(ending) or l.run_id = any(patient);
+  if finished is not null then
+    perform bilag_internal.record_ends(finished);
+  end if;
+end $$;
+
+comment on function bilag_internal.finish_runs(uuid[], boolean) is
+  'Ends runs whose lanes the caller holds; patient ones with unconfirmed vouchers wait instead.';
+
+create or replace function bilag_internal.run_counts(run_id uuid) returns jsonb
+language sql stable set search_path = pg_catalog, pg_temp
+as $$
+  select jsonb_build_object(
+    'total', count(*),
+    'pending', count(*) filter (where i.state = 'pending'),
+    'sending', count(*) filter (where i.state = 'sending'),
+    'accepted', count(*) filter (where i.state = 'accepted'),
+    'exported', count(*) filter (where i.state = 'exported'),
+    'rejected', count(*) filter (where i.state = 'rejected'),
+    'inDoubt', count(*) filter (where i.state = 'in_doubt'))
+  from bilag.export_items i where i.run_id = run_counts.run_id
+    and (i.state <> 'voided' or i.reason_code in ('released_for_reexport', 'run_ended', 'not_booked'))
+$$;
+
+comment on function bilag_internal.run_counts(uuid) is 'The claims of a run by state, as export_status tells them.';
+
+create or replace function bilag_internal.record_ends(runs bilag.export_runs[]) returns void
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
+as $$
+begin
+  perform bilag_internal.audit_many(array(
+    select (r.org_id, 'run.' || r.status, r.integration_type, r.id, r.note,
+      jsonb_build_object('claims', bilag_internal.run_counts(r.id), 'trigger', r.trigger, 'cutoffAt', r.cutoff_at,
+        'sums', coalesce((
+          select jsonb_object_agg(s.currency, s.amount) from (
+            select i.currency, sum(i.amount)::text as amount from bilag.export_items i
+            where i.run_id = r.id and i.state in ('exported', 'accepted') group by i.currency) as s), '{}')),
+      (select sha256(string_agg(sha256(convert_to(i.voucher::text, 'UTF8')), ''::bytea order by i.voucher_number))
+        from bilag.export_items i where i.run_id = r.id and i.state in ('exported', 'accepted')))::bilag_internal.audit_entry
+    from unnest(runs) as r));
+  perform bilag_internal.raise_alert('run_failed', r.integration_id::text, r.org_id, r.integration_type,
+    coalesce(r.error ->> 'message', 'Every claim of the run was rejected.'), jsonb_build_object('runId', r.id))
+  from unnest(runs) as r where r.status = 'failed' or (r.status = 'partially_succeeded' and r.error is not null);
+  perform bilag_internal.resolve_alert('run_failed', a.problem_key, 'a later run ended well')
+  from unnest(runs) as r
+  join bilag.alerts a on a.kind = 'run_failed' and a.resolved_at is null and a.problem_key = r.integration_id::text
+  where r.status = 'succeeded';
+end $$;
+
+comment on function bilag_internal.record_ends(bilag.export_runs[]) is 'Audit and alerts of ended runs.';

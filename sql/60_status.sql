@@ -1,0 +1,122 @@
+-- What a client is told: the status of a run, what an export would do, and what one booked.
+
+create or replace function bilag.export_status(run_id uuid) returns jsonb
+language plpgsql stable security definer set search_path = pg_catalog, pg_temp
+as $$
+declare
+  run bilag.export_runs := bilag_internal.run_of(run_id);
+  integration bilag.integration_config;
+  here bilag.installation;
+  lane bilag.export_lanes;
+  claims jsonb;
+  reason text;
+  since timestamptz;
+  until timestamptz;
+begin
+  perform bilag_internal.require_member(run.org_id);
+  select c.* into integration from bilag.integration_config c where c.id = run.integration_id;
+  select l.* into lane from bilag.export_lanes l where l.integration_id = run.integration_id;
+  select i.* into here from bilag.installation i;
+  claims := bilag_internal.run_counts(run.id);
+  if run.finished_at is null then
+    if here.paused_at is not null then
+      reason := 'everything_paused'; since := here.paused_at;
+    elsif not integration.enabled then
+      reason := 'integration_disabled'; since := run.enqueued_at;
+    elsif integration.paused_at is not null and coalesce(integration.paused_until, 'infinity') > bilag_internal.now() then
+      reason := integration.paused_reason_code; since := integration.paused_at; until := integration.paused_until;
+    elsif run.status = 'waiting' then
+      reason := run.waiting_reason_code; since := run.waiting_since;
+      until := case when run.due_at < 'infinity' then greatest(run.due_at, lane.circuit_open_until) else (
+        select min(i.next_look_at) from bilag.export_items i where i.run_id = run.id and i.next_look_at is not null) end;
+    elsif lane.circuit_open_until > bilag_internal.now() then
+      reason := 'circuit_open'; since := run.enqueued_at; until := lane.circuit_open_until;
+    end if;
+  end if;
+  return jsonb_build_object(
+    'runId', run.id, 'status', run.status, 'trigger', run.trigger, 'retryOf', run.retry_of,
+    'periodStart', run.period_start, 'periodEnd', run.period_end, 'scheduledFor', run.scheduled_for,
+    'startedAt', run.started_at, 'finishedAt', run.finished_at,
+    'nextAttemptAt', case when reason is not null then until end,
+    'waitingFor', case when reason is not null then jsonb_build_object('reasonCode', reason, 'since', since, 'until', until) end,
+    'progress', case
+      when run.finished_at is not null then 1
+      when (claims ->> 'total')::integer = 0 then 0
+      else round(((claims ->> 'exported')::numeric + (claims ->> 'rejected')::numeric) / (claims ->> 'total')::numeric, 3)
+    end,
+    'claims', claims, 'error', run.error,
+    'file', (
+      select jsonb_build_object('name', f.name, 'mediaType', f.media_type, 'bytes', length(f.content), 'sha256', encode(f.sha256, 'hex'))
+      from bilag.export_files f where f.run_id = run.id));
+end $$;
+
+comment on function bilag.export_status(uuid) is 'How a run stands, for polling: status, counts, what it waits for, its error, its file.';
+
+create or replace function bilag.preview_export(
+  org_id uuid, integration_type text, period_end date default null, row_limit integer default 100
+) returns jsonb
+language plpgsql stable security definer set search_path = pg_catalog, pg_temp
+as $$
+declare
+  integration bilag.integration_config;
+  zone text;
+  answer jsonb;
+begin
+  perform bilag_internal.require_finance(org_id);
+  integration := bilag_internal.integration_of(org_id, integration_type);
+  select o.time_zone into zone from bilag.organizations o where o.id = preview_export.org_id;
+  with claims as (
+    select c.claim_id from bilag_internal.candidates(array[integration.id], array[
+      coalesce((preview_export.period_end + 1)::timestamp at time zone zone, bilag_internal.now() + interval '1 microsecond')]) as c
+  ), vouchers as materialized (
+    select v.* from bilag_internal.vouchers(
+      array(select integration.id from claims), array(select c.claim_id from claims c),
+      array(select preview_export.period_end from claims)) as v
+  ), booked as (
+    select v.*, row_number() over (order by v.approved_at, v.claim_number) as n from vouchers v where v.reason_code is null
+  ), refused as (
+    select v.*, row_number() over (order by v.approved_at, v.claim_number) as n from vouchers v where v.reason_code is not null
+  )
+  select jsonb_build_object(
+    'wouldBook', (select count(*) from booked),
+    'wouldReject', (select count(*) from refused),
+    'sums', coalesce((
+      select jsonb_agg(jsonb_build_object('account', s.account, 'currency', s.currency, 'amount', s.amount) order by s.account, s.currency)
+      from (
+        select l ->> 'account' as account, b.currency, sum((l ->> 'amount')::numeric)::text as amount
+        from booked b cross join lateral jsonb_array_elements(b.content -> 'lines') as l group by 1, 2
+      ) as s), '[]'),
+    'vouchers', coalesce((select jsonb_agg(b.content order by b.n) from booked b where b.n <= row_limit), '[]'),
+    'rejected', coalesce((
+      select jsonb_agg(jsonb_build_object('claimId', r.claim_id, 'claimNumber', r.claim_number, 'reasonCode', r.reason_code,
+        'reasonParams', r.reason_params, 'reason', bilag_internal.tell(r.reason_code, r.reason_params)) order by r.n)
+      from refused r where r.n <= row_limit), '[]'))
+  into answer;
+  return answer;
+end $$;
+
+comment on function bilag.preview_export(uuid, text, date, integer) is
+  'What an export would book and reject now, by the statement that an export uses; writes nothing.';
+
+create or replace function bilag.export_report(run_id uuid)
+returns table (
+  voucher_number bigint, posting_date date, account_code text, amount numeric, currency text, vat_code text, description text,
+  claim_number text, reference text, dimensions jsonb, line_no integer, external_id text, booked_at timestamptz)
+language plpgsql stable security definer set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_column
+declare
+  run bilag.export_runs := bilag_internal.run_of(run_id);
+begin
+  perform bilag_internal.require_finance(run.org_id);
+  return query
+    select i.voucher_number, i.posting_date, l.account_code, l.amount, l.currency, l.vat_code, l.description,
+      c.claim_number, i.reference, l.dimensions, l.line_no, i.external_id, i.booked_at
+    from bilag.export_items i
+    join bilag.export_lines l on l.item_id = i.id
+    join bilag.expense_claims c on c.id = i.claim_id
+    where i.run_id = run.id
+    order by i.voucher_number, l.line_no;
+end $$;
+
+comment on function bilag.export_report(uuid) is 'Every line of a run as it was booked.';

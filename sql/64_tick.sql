@@ -1,0 +1,107 @@
+-- tick() is run every minute by pg_cron, and by workers when it has not been: it rescues lost leases, sends again what lost its
+-- hint, ends waits that lasted long enough, and beats its heart. Running it twice, or at once, changes nothing.
+
+create or replace function bilag_internal.recognise_server() returns void
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
+as $$
+declare
+  here bilag.installation;
+  identifier text := (select c.system_identifier::text from pg_control_system() c);
+  -- The timeline is in the name of the WAL file that is written; pg_control_checkpoint() learns of it only at a checkpoint.
+  line integer := case when pg_is_in_recovery() then null
+    else ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::integer end;
+begin
+  select i.* into here from bilag.installation i for update;
+  if here.system_identifier is null then
+    update bilag.installation i set system_identifier = identifier, timeline = line;
+  elsif line is not null and (here.system_identifier, here.timeline) is distinct from (identifier, line) then
+    update bilag.installation i set system_identifier = identifier, timeline = line;
+    perform bilag_internal.look_before_sending(bilag_internal.now());
+    perform bilag_internal.raise_alert('server_changed', 'installation', null, null,
+      'The database server is another one than before: every unexported claim is looked up before it is sent.',
+      jsonb_build_object('was', here.system_identifier, 'wasTimeline', here.timeline, 'is', identifier, 'isTimeline', line));
+  end if;
+end $$;
+
+comment on function bilag_internal.recognise_server() is 'Notices a restore, a clone or a failover: the server''s identity or timeline is another one.';
+
+-- After a restore, what this database does not remember may be booked all the same. Claims approved before are looked up first:
+-- those pending now, and those that later runs take.
+create or replace function bilag_internal.look_before_sending(since timestamptz) returns void
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
+as $$
+begin
+  update bilag.installation i set recover_before = greatest(i.recover_before, since);
+  perform from bilag.export_lanes l order by l.integration_id for update;
+  update bilag.export_lanes l set lease_token = null, lease_until = null where l.lease_token is not null;
+  perform bilag_internal.rescue_items(array(select l.integration_id from bilag.export_lanes l where l.in_flight));
+  perform bilag_internal.doubt_recovered(null);
+  perform bilag_internal.wake_lanes(array(select l.integration_id from bilag.export_lanes l));
+end $$;
+
+comment on function bilag_internal.look_before_sending(timestamptz) is 'From now on, every unexported claim approved before this is looked up before it is sent.';
+
+create or replace function bilag_internal.doubt_recovered(run_ids uuid[]) returns void
+language sql volatile security definer set search_path = pg_catalog, pg_temp
+as $$
+  update bilag.export_items i
+  set state = 'in_doubt', look_first = true, sent_at = bilag_internal.now(), next_look_at = bilag_internal.now(), answered = false,
+    reason_code = 'recovered', reason_params = '{}', message = bilag_internal.tell('recovered', '{}')
+  from bilag.expense_claims x, bilag.installation h, bilag.integration_types t
+  where x.id = i.claim_id and i.state = 'pending' and x.approved_at < h.recover_before and t.integration_type = i.integration_type and t.finds
+    and i.attempt = 0 and not i.look_first and (run_ids is null or i.run_id = any(run_ids))
+$$;
+
+comment on function bilag_internal.doubt_recovered(uuid[]) is 'Puts never-sent items of a recovered database in doubt, to be found or proven absent.';
+
+create or replace function bilag_internal.tick() returns jsonb
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
+as $$
+declare
+  stuck uuid[];
+  impatient uuid[];
+  woken integer;
+begin
+  if not pg_try_advisory_xact_lock(hashtextextended('bilag.tick', 0)) then
+    return jsonb_build_object('skipped', true);
+  end if;
+  update bilag.installation i set ticked_at = bilag_internal.now();
+  perform bilag_internal.recognise_server();
+
+  -- Lanes whose lease is lost, whose hint is lost, or that became due while they waited in the table.
+  select array_agg(l.integration_id) into stuck
+  from (
+    select l.integration_id from bilag.export_lanes l
+    where l.integration_id in (
+        select x.integration_id from bilag.export_lanes x where x.lease_until <= bilag_internal.now()
+        union select x.integration_id from bilag.export_lanes x where x.due_at <= bilag_internal.now() and x.msg_id is null and x.lease_until is null
+        union select h from bilag_internal.lost_hints() h)
+    order by l.integration_id for update skip locked
+  ) as l;
+  perform bilag_internal.rescue_items(array(
+    select l.integration_id from bilag.export_lanes l where l.integration_id = any(stuck) and l.lease_until <= bilag_internal.now()));
+  update bilag.export_lanes l
+  set msg_id = null,
+    lease_token = case when l.lease_until > bilag_internal.now() then l.lease_token end,
+    lease_until = case when l.lease_until > bilag_internal.now() then l.lease_until end
+  where l.integration_id = any(stuck);
+
+  select array_agg(r.id) into impatient
+  from (
+    select r.id, r.integration_id from bilag.export_runs r
+    where r.finished_at is null and r.status = 'waiting' and r.due_at = 'infinity'
+      and r.waiting_since < bilag_internal.now() - interval '1 hour'
+  ) as r
+  join lateral (
+    select from bilag.export_lanes l where l.integration_id = r.integration_id for update skip locked
+  ) as l on true;
+  perform bilag_internal.finish_runs(impatient, false);
+
+  woken := bilag_internal.wake_lanes(stuck);
+  if woken > 0 then
+    perform pg_notify('bilag_wake', '');
+  end if;
+  return jsonb_build_object('woken', woken, 'ended', coalesce(cardinality(impatient), 0));
+end $$;
+
+comment on function bilag_internal.tick() is 'The heart: rescues leases, sends lost hints again, ends waits. Idempotent.';

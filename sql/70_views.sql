@@ -1,0 +1,170 @@
+-- What a DBA looks at with psql. security_invoker: a view shows a member no more than the tables would.
+
+create or replace view bilag.overview with (security_invoker = true) as
+select o.name as organization, c.integration_type, coalesce(c.display_name, t.display_name) as integration,
+  case
+    when not c.enabled then 'disabled'
+    when c.paused_at is not null and coalesce(c.paused_until, 'infinity') > (select bilag_internal.clock_now()) then 'paused: ' || coalesce(c.paused_reason, c.paused_reason_code, '')
+    when l.circuit_open_until > (select bilag_internal.clock_now()) then 'circuit open until ' || to_char(l.circuit_open_until, 'HH24:MI:SS')
+    when l.lease_until > (select bilag_internal.clock_now()) then 'exporting'
+    when r.status = 'waiting' then 'waiting: ' || r.waiting_reason_code
+    when l.due_at <= (select bilag_internal.clock_now()) then 'due'
+    else 'idle'
+  end as status,
+  h.status as health, i.pending, i.sending, i.accepted, i.exported, i.rejected, i.in_doubt,
+  (select max(x.finished_at) from bilag.export_runs x where x.integration_id = c.id) as last_run_finished_at,
+  l.due_at as next_work_at, (select min(s.next_run_at) from bilag.export_schedules s where s.org_id = c.org_id
+    and s.integration_type = c.integration_type and s.enabled) as next_scheduled_at,
+  c.org_id
+from bilag.integration_config c
+join bilag.organizations o on o.id = c.org_id
+join bilag.integration_types t on t.integration_type = c.integration_type
+join bilag.export_lanes l on l.integration_id = c.id
+left join bilag.export_runs r on r.id = l.run_id
+left join bilag.integration_health_status h on h.org_id = c.org_id and h.integration_type = c.integration_type
+left join lateral (
+  select count(*) filter (where i.state = 'pending') as pending, count(*) filter (where i.state = 'sending') as sending,
+    count(*) filter (where i.state = 'accepted') as accepted, count(*) filter (where i.state = 'exported') as exported,
+    count(*) filter (where i.state = 'rejected') as rejected, count(*) filter (where i.state = 'in_doubt') as in_doubt
+  from (
+    -- A claim that was rejected and later taken counts as what it is now.
+    select distinct on (x.claim_id) x.state from bilag.export_items x
+    where x.integration_id = c.id and x.reverses is null order by x.claim_id, x.id desc
+  ) as i
+) as i on true
+order by o.name, c.integration_type;
+
+comment on view bilag.overview is 'One line per integration: what it does, how it is, how its claims stand.';
+
+create or replace view bilag.claim_exports with (security_invoker = true) as
+select c.org_id, c.claim_number, g.integration_type,
+  case
+    when i.state is null and e.claim_id is not null then 'excluded by a person'
+    when i.state is null and c.approved_at < g.export_from then 'approved before export_from: not ours'
+    when i.state is null and c.booked then 'booked by another integration'
+    when i.state is null or (i.state = 'voided') then 'approved, waits for the next export'
+    when i.reason_code = 'booked_elsewhere' then 'booked elsewhere'
+    when i.state = 'pending' then 'taken, waits to be sent'
+    when i.state = 'sending' then 'being sent'
+    when i.state = 'accepted' then 'accepted, not yet seen in the ledger'
+    when i.state = 'exported' then 'booked'
+    when i.state = 'rejected' then 'rejected'
+    when i.state = 'in_doubt' then 'in doubt: being looked up'
+  end as state,
+  i.voucher_number, i.reference, i.external_id, i.posting_date, i.amount, coalesce(i.currency, c.currency) as currency, i.booked_at,
+  coalesce(i.reason_code, case when e.claim_id is not null then 'excluded' end) as reason_code,
+  case when i.reason_code is null and e.claim_id is not null then jsonb_build_object('reason', e.reason) else i.reason_params end as reason_params,
+  coalesce(i.message, e.reason) as reason, r.what_to_do, i.run_id as run, i.attempt, i.next_look_at, c.id as claim_id
+from bilag.expense_claims c
+join bilag.integration_config g on g.org_id = c.org_id
+left join bilag.claim_exclusions e on e.integration_id = g.id and e.claim_id = c.id
+left join lateral (
+  select x.* from bilag.export_items x
+  where x.claim_id = c.id and x.integration_id = g.id and x.reverses is null order by x.id desc limit 1
+) as i on true
+left join bilag.reasons r on r.reason_code = coalesce(i.reason_code, case when e.claim_id is not null then 'excluded' end)
+where (c.status = 'approved' or i.id is not null)
+  and (bilag_internal.is_service() or c.org_id = any (array(select bilag_internal.my_finance_org_ids())));
+
+comment on view bilag.claim_exports is 'One row per claim and integration: its state in plain words, its voucher, its reason and what to do.';
+
+create or replace view bilag.runs_in_progress with (security_invoker = true) as
+select o.name as organization, r.integration_type, r.status, r.waiting_reason_code, n.total, n.done,
+  repeat('█', (20 * n.done / greatest(n.total, 1))::integer) || repeat('·', 20 - (20 * n.done / greatest(n.total, 1))::integer) as progress,
+  r.trigger, r.period_end, r.enqueued_at, r.started_at, nullif(r.due_at, 'infinity') as due_at, r.failures,
+  r.error ->> 'message' as last_error, r.id as run_id, r.org_id
+from bilag.export_runs r
+join bilag.organizations o on o.id = r.org_id
+cross join lateral (
+  select count(*) as total, count(*) filter (where i.state in ('exported', 'rejected')) as done
+  from bilag.export_items i where i.run_id = r.id
+) as n
+where r.finished_at is null
+order by r.enqueued_at;
+
+comment on view bilag.runs_in_progress is 'Runs that are not at their end, with a bar.';
+
+create or replace view bilag.queue_status with (security_invoker = true) as
+select q.queue, q.messages, q.visible, q.oldest,
+  (select count(*) from bilag.export_lanes l where l.due_at <= (select bilag_internal.clock_now())) as lanes_due,
+  (select count(*) from bilag.export_lanes l where l.lease_until > (select bilag_internal.clock_now())) as lanes_leased,
+  (select min(l.due_at) from bilag.export_lanes l where l.due_at > (select bilag_internal.clock_now())) as next_due_at
+from bilag_internal.queue_lengths() q;
+
+comment on view bilag.queue_status is 'The queues, and what the lanes say: a message is a hint, the lane is the truth.';
+
+create or replace view bilag.stuck with (security_invoker = true) as
+select o.name as organization, s.integration_type, s.what, s.since, s.why, s.what_to_do, s.org_id
+from (
+  select c.org_id, c.integration_type, 'integration' as what, c.paused_at as since, coalesce(c.paused_reason, c.paused_reason_code) as why,
+    coalesce(r.what_to_do, 'resume_integration.') as what_to_do
+  from bilag.integration_config c left join bilag.reasons r on r.reason_code = c.paused_reason_code
+  where c.paused_at is not null and coalesce(c.paused_until, 'infinity') > (select bilag_internal.clock_now())
+  union all
+  select l.org_id, l.integration_type, 'lane', l.due_at, 'Work has been due for more than two minutes and no worker has it.',
+    'Look at bilag.workers; start one: bilag worker.'
+  from bilag.export_lanes l where l.due_at < (select bilag_internal.clock_now()) - interval '2 minutes' and coalesce(l.lease_until, '-infinity') < (select bilag_internal.clock_now())
+  union all
+  select x.org_id, x.integration_type, 'run ' || x.id, x.waiting_since, coalesce(x.error ->> 'message', r.sentence), r.what_to_do
+  from bilag.export_runs x left join bilag.reasons r on r.reason_code = x.waiting_reason_code
+  where x.finished_at is null and x.status = 'waiting' and x.waiting_since < (select bilag_internal.clock_now()) - interval '15 minutes'
+  union all
+  select i.org_id, i.integration_type, 'claim ' || c.claim_number, i.sent_at, i.message, r.what_to_do
+  from bilag.export_items i join bilag.expense_claims c on c.id = i.claim_id left join bilag.reasons r on r.reason_code = i.reason_code
+  where i.next_look_at is not null and i.looks >= 3
+) as s
+join bilag.organizations o on o.id = s.org_id
+order by s.since;
+
+comment on view bilag.stuck is 'What does not move by itself, why, and what to do.';
+
+create or replace view bilag.open_alerts with (security_invoker = true) as
+select k.severity, a.kind, o.name as organization, a.integration_type, a.message, a.count, a.opened_at, a.last_seen_at, k.runbook,
+  a.details, a.id, a.org_id
+from bilag.alerts a
+join bilag.alert_kinds k on k.kind = a.kind
+left join bilag.organizations o on o.id = a.org_id
+where a.resolved_at is null
+order by array_position(array['critical', 'warning', 'info'], k.severity), a.opened_at;
+
+comment on view bilag.open_alerts is 'Problems that are open, the worst first, with the line of the runbook.';
+
+create or replace view bilag.dead_letters with (security_invoker = true) as
+select d.id, d.died_at, d.letter ->> 'queue' as queue, d.letter ->> 'reasonCode' as reason_code,
+  d.letter -> 'reasonParams' as reason_params,
+  bilag_internal.tell(d.letter ->> 'reasonCode', d.letter -> 'reasonParams') as reason, r.what_to_do,
+  d.letter -> 'message' as message, (d.letter ->> 'readCount')::integer as read_count, (d.letter ->> 'runId')::uuid as run_id,
+  (d.letter ->> 'integrationId')::uuid as integration_id
+from bilag_internal.dead_letters() d
+left join bilag.reasons r on r.reason_code = d.letter ->> 'reasonCode'
+order by d.id;
+
+comment on view bilag.dead_letters is 'Messages and runs that were set aside, with the reason: redrive or discard.';
+
+create or replace view bilag.attempts with (security_invoker = true) as
+select g."timestamp", o.name as organization, g.adapter_name, g.operation, g.attempt_number, g.total_attempts, g.error_class,
+  g.http_status, g.error_message, g.duration_ms, g.correlation_id, g.run_id, g.org_id as organization_id
+from bilag.integration_run_logs g
+left join bilag.organizations o on o.id = g.org_id
+order by g."timestamp" desc, g.id desc;
+
+comment on view bilag.attempts is 'Every attempt of every call, the latest first.';
+
+create or replace view bilag.workers with (security_invoker = true) as
+select w.host, w.pid, w.version, w.running, w.started_at, w.last_seen_at,
+  case when w.last_seen_at > (select bilag_internal.clock_now()) - interval '2 minutes' then 'alive' else 'gone' end as status,
+  (select count(*) from bilag.export_lanes l where l.leased_by = w.worker_id and l.lease_until > (select bilag_internal.clock_now())) as lanes, w.worker_id
+from bilag.worker_heartbeats w
+where w.last_seen_at > (select bilag_internal.clock_now()) - interval '1 day'
+order by w.last_seen_at desc;
+
+comment on view bilag.workers is 'Workers seen in the last day.';
+
+create or replace view bilag.schedule_drift with (security_invoker = true) as
+select o.name as organization, r.integration_type, r.scheduled_for, r.enqueued_at, r.started_at,
+  coalesce(r.started_at, (select bilag_internal.clock_now())) - r.scheduled_for as drift, r.status, r.id as run_id, r.org_id
+from bilag.export_runs r join bilag.organizations o on o.id = r.org_id
+where r.scheduled_for is not null
+order by r.scheduled_for desc;
+
+comment on view bilag.schedule_drift is 'Scheduled against actual time, also of runs that have not started.';

@@ -1,0 +1,117 @@
+-- Every privilege, in one place. Functions are executable by PUBLIC unless that is taken away, so it is taken away from all
+-- of them first and given back by name. Nobody but the worker has USAGE on bilag_internal; policies and views reach their helpers
+-- by EXECUTE alone. anon gets nothing. No role gets anything on pgmq, vault or cron.
+
+revoke all on all functions in schema bilag, bilag_internal from public;
+revoke all on all tables in schema bilag, bilag_internal from public, anon, authenticated, service_role, bilag_worker, bilag_observer;
+
+grant usage on schema bilag to authenticated, service_role, bilag_observer;
+grant usage on schema bilag_internal to bilag_worker;
+
+-- What policies and views ask.
+grant execute on function
+  bilag_internal.my_org_ids(), bilag_internal.my_finance_org_ids(), bilag_internal.is_service(), bilag_internal.clock_now(),
+  bilag_internal.tell(text, jsonb)
+  to authenticated, service_role, bilag_observer;
+grant execute on function bilag_internal.queue_lengths(), bilag_internal.dead_letters() to service_role, bilag_observer;
+
+-- The worker: its verbs, and not one table.
+grant execute on function
+  bilag_internal.hello(uuid, text, integer, text, integer, text),
+  bilag_internal.claim_exports(uuid, integer, integer, integer),
+  bilag_internal.settle_exports(uuid, jsonb),
+  bilag_internal.beat(uuid, uuid[], integer, integer),
+  bilag_internal.log_attempts(jsonb),
+  bilag_internal.read_credential(uuid, uuid),
+  bilag_internal.work_left(),
+  bilag_internal.tick()
+  to bilag_worker;
+
+-- What people call; each function asks for finance or membership itself.
+grant execute on function
+  bilag.request_export(uuid, text, date, text),
+  bilag.preview_export(uuid, text, date, integer),
+  bilag.export_status(uuid),
+  bilag.export_report(uuid),
+  bilag.cancel_export(uuid, text),
+  bilag.retry_export(uuid),
+  bilag.explain_claim(uuid, text),
+  bilag.resolve_in_doubt(uuid, text, text, text, text),
+  bilag.mark_booked(uuid, text, text, text),
+  bilag.exclude_claim(uuid, text, text),
+  bilag.include_claim(uuid, text),
+  bilag.reopen_claim(uuid, text),
+  bilag.set_integration_credential(uuid, text, text, timestamptz),
+  bilag.pause_integration(uuid, text, text, timestamptz),
+  bilag.resume_integration(uuid, text),
+  bilag.upsert_claims(uuid, jsonb)
+  to authenticated, service_role;
+
+grant execute on function
+  bilag.pause_everything(text), bilag.resume_everything(), bilag.redrive(bigint), bilag.discard(bigint, text), bilag.verify_audit(uuid)
+  to service_role;
+
+-- What a person may read; policies say which rows.
+grant select on
+  bilag.organizations,
+  bilag.organization_members,
+  bilag.integration_config,
+  bilag.export_schedules,
+  bilag.export_runs,
+  bilag.export_lanes,
+  bilag.integration_health_status,
+  bilag.health_check_history,
+  bilag.export_items,
+  bilag.export_lines,
+  bilag.export_files,
+  bilag.integration_run_logs,
+  bilag.alerts,
+  bilag.bufdir_export_audit_log,
+  bilag.claim_exclusions,
+  bilag.expense_claim_lines,
+  bilag.account_mappings,
+  bilag.expense_claims,
+  bilag.integration_types,
+  bilag.reasons,
+  bilag.alert_kinds
+  to authenticated;
+
+grant select on
+  bilag.overview, bilag.claim_exports, bilag.runs_in_progress, bilag.open_alerts, bilag.attempts, bilag.schedule_drift
+  to authenticated;
+
+-- What a finance_admin may write.
+grant insert (org_id, integration_type, display_name, settings, enabled, health_mode, books, export_from, books_closed_until),
+  update (display_name, settings, enabled, health_mode, books, export_from, books_closed_until) on bilag.integration_config to authenticated, service_role;
+grant insert, update, delete on bilag.account_mappings to authenticated, service_role;
+grant insert (org_id, integration_type, frequency, run_at, run_on_day, time_zone, missed_run_policy, enabled),
+  update (frequency, run_at, run_on_day, time_zone, missed_run_policy, enabled), delete on bilag.export_schedules to authenticated, service_role;
+grant insert (org_id, integration_type, period_end, idempotency_key) on bilag.export_runs to authenticated, service_role;
+
+-- An application server: everything to read, the nouns of the application to write. `booked` and `approved_in` are the machinery's.
+grant select on all tables in schema bilag to service_role;
+grant insert, update, delete on bilag.organizations, bilag.organization_members, bilag.expense_claim_lines to service_role;
+grant insert (id, org_id, claim_number, claimant_name, claimant_reference, claimant_user_id, currency, status, approved_at, documentation_url),
+  update (claim_number, claimant_name, claimant_reference, claimant_user_id, currency, status, approved_at, documentation_url), delete
+  on bilag.expense_claims to service_role;
+grant insert, update on bilag.integration_health_status, bilag.health_check_history to service_role;
+
+-- Operations, without names and without money.
+grant select on
+  bilag.organizations,
+  bilag.integration_config,
+  bilag.export_schedules,
+  bilag.export_runs,
+  bilag.export_lanes,
+  bilag.integration_health_status,
+  bilag.health_check_history,
+  bilag.integration_run_logs,
+  bilag.alerts,
+  bilag.installation,
+  bilag.worker_heartbeats,
+  bilag.retry_schedule,
+  bilag.integration_types,
+  bilag.reasons,
+  bilag.alert_kinds,
+  bilag.runs_in_progress, bilag.queue_status, bilag.open_alerts, bilag.dead_letters, bilag.attempts, bilag.workers, bilag.schedule_drift
+  to bilag_observer;
