@@ -68,6 +68,7 @@ def state(fake: Fake, _request: Request, _body: dict[str, Any]) -> dict[str, Any
         "calls": dict(fake.calls),
         "unused": fake.unused(),
         "inFlight": fake.in_flight,
+        "mostInFlight": fake.most_in_flight,
         "switches": {name: getattr(fake, name) for name in fake.switches},
         "booked": len(fake.ledger.vouchers()),
         **fake.counts(),

@@ -98,10 +98,11 @@ class Exchange:
     async def drip(self, answer: Answer, *, seconds: float, pieces: int) -> None:
         """Send the answer in so many pieces, so many seconds apart."""
         await self._start(answer, len(answer.body))
-        size = max(1, -(-len(answer.body) // pieces))
-        for at in range(0, len(answer.body), size):
-            await self._send({"type": "http.response.body", "body": answer.body[at : at + size], "more_body": True})
+        size = len(answer.body)
+        for turn in range(pieces):
             await asyncio.sleep(seconds)
+            piece = answer.body[turn * size // pieces : (turn + 1) * size // pieces]
+            await self._send({"type": "http.response.body", "body": piece, "more_body": True})
         await self._send({"type": "http.response.body", "body": b""})
 
     async def reply_half(self, answer: Answer) -> None:

@@ -56,6 +56,8 @@ class Fake(Dial, ABC):
         self.ledger = Ledger(self.settle)
         self.url = ""
         self.in_flight = 0
+        self.most_in_flight = 0
+        """The most requests that were ever inside at once."""
         self.requests: deque[Request] = deque(maxlen=KEPT_REQUESTS)
         self._close_port: Callable[[bool], None] | None = None
 
@@ -115,6 +117,7 @@ class Fake(Dial, ABC):
         self.requests.append(request)
         self.calls[request.operation] += 1
         self.in_flight += 1
+        self.most_in_flight = max(self.most_in_flight, self.in_flight)
         try:
             await self._play(request, Exchange(request, scope, receive, send, self._execute_alone))
         finally:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, ClassVar
-from zoneinfo import ZoneInfo
 
 from dev.fakes.exchange import Answer, Request
 from dev.fakes.fake import Fake
@@ -20,7 +19,6 @@ from dev.fakes.xledger.limits import Limits
 from dev.fakes.xledger.schema import VendorError
 from dev.fakes.xledger.session import Manners, Session
 
-LOCAL = ZoneInfo("Europe/Oslo")
 BAD_TOKEN = 'Bad format for API Token. Expected header: "Authorization: token <your-token>"'
 
 
@@ -59,8 +57,8 @@ class XledgerFake(XledgerDial):
 
     def add_owner(self, token: str, name: str = "Frivillig Norge", code: str | None = None) -> Owner:
         """A legal entity of its own, reached by this token."""
-        db_id = 42_365_431 + len(self.books.tokens)
-        owner = Owner(name, code or str(1000 + len(self.books.tokens)), db_id)
+        number = next(self.books.owner_numbers)
+        owner = Owner(name, code or str(number), 42_364_431 + number)
         self.books.tokens[token] = owner
         return owner
 
@@ -88,7 +86,7 @@ class XledgerFake(XledgerDial):
 
     def local_now(self) -> datetime:
         """Now, as Xledger writes it: Norwegian local time without an offset."""
-        return self.clock.now().astimezone(LOCAL).replace(tzinfo=None)
+        return self.clock.now().astimezone(schema.LOCAL).replace(tzinfo=None)
 
     def settle(self) -> None:
         import_due(self.books, self.ledger, self.local_now())
@@ -127,7 +125,7 @@ class XledgerFake(XledgerDial):
 
     def admit(self, request: Request) -> Answer | None:
         cost = 1 + len(request.body) // 10_000
-        refused = self.limits.refusal(self.clock.now().astimezone(UTC), self.in_flight, cost)
+        refused = self.limits.refusal(self.clock.now(), self.in_flight, cost)
         return self._errors(refused) if refused else None
 
     def execute(self, request: Request) -> Answer:

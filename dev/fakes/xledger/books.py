@@ -137,6 +137,7 @@ class Books:
         self.read_only: set[str] = set()
         self.queue: dict[int, Row] = {}
         self.errors: dict[int, ImportFault] = {}
+        self.owner_numbers = count(1000)
         self.ids = count(90_000_001)
         self.numbers = count(1_000_001)
         self.deliveries = count(1)

@@ -23,9 +23,9 @@ REQUIRED = ("trRegNumber", "postedDate", "account", "amount", "transactionSource
 def import_due(books: Books, ledger: Ledger, now: datetime) -> None:
     """Import every voucher that has waited long enough and was not refused before."""
     for rows in books.vouchers_in_queue():
-        fresh = [row for row in rows if not row.refused]
-        if fresh and all(row.due_at is not None and row.due_at <= now for row in fresh):
-            import_voucher(books, ledger, rows, now)
+        due = [row.due_at for row in rows if not row.refused]
+        if due and all(moment is not None and moment <= now for moment in due):
+            import_voucher(books, ledger, rows, max(moment for moment in due if moment is not None))
 
 
 def import_all(books: Books, ledger: Ledger, now: datetime) -> None:

@@ -10,7 +10,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from dev.fakes.xledger.schema import DATETIME, VendorError
+from dev.fakes.xledger.schema import DATETIME, LOCAL, VendorError
 
 BURST = (20, 5.0)
 """Requests, in seconds."""
@@ -35,7 +35,7 @@ class Limits:
         if self.burst is not None and self._bursts(now, *self.burst):
             return VendorError("Rate limited", "BAD_REQUEST.BURST_RATE_LIMIT_REACHED")
         if self.credits is not None and self._overspends(now, cost, self.credits):
-            resets_at = (self._resets_at or now).strftime(DATETIME)
+            resets_at = (self._resets_at or now).astimezone(LOCAL).strftime(DATETIME)
             return VendorError("Not enough credits", "BAD_REQUEST.INSUFFICIENT_CREDITS", {"resetAt": resets_at})
         return None
 

@@ -14,6 +14,7 @@ from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
+from zoneinfo import ZoneInfo
 
 from graphql import (
     DocumentNode,
@@ -31,6 +32,7 @@ from graphql import (
 
 HERE = Path(__file__).parent
 DATETIME = "%Y-%m-%dT%H:%M:%S"
+LOCAL = ZoneInfo("Europe/Oslo")
 
 
 class VendorError(Exception):
