@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from itertools import count
@@ -39,7 +39,7 @@ FIELDS: dict[str, str] = {
 REGISTERS = sorted(set(FIELDS.values()))
 
 
-@dataclass
+@dataclass(eq=False)
 class Owner:
     """A legal entity: its registers, and the day up to which its periods are closed.
 
@@ -94,7 +94,7 @@ class Owner:
         ]
 
 
-@dataclass
+@dataclass(eq=False)
 class Row:
     """A row of the import queue: one line of a voucher, as it was sent. Times are local and naive, as the vendor's."""
 
@@ -118,7 +118,7 @@ class Row:
         return self.node.get("invoiceNumber") or self.node.get("extIdentifier") or ""
 
 
-@dataclass
+@dataclass(eq=False)
 class ImportFault:
     """What the import job has to say about a row."""
 
@@ -156,8 +156,14 @@ class Books:
     def queued(self, reference: str) -> list[Row]:
         return [row for row in self.queue.values() if row.reference == reference]
 
-    def remove(self, db_ids: Iterable[int]) -> None:
+    def remove(self, db_ids: Collection[int]) -> None:
         """Take rows out of the queue, and what was said about them with them."""
         for db_id in db_ids:
             del self.queue[db_id]
-        self.errors = {key: error for key, error in self.errors.items() if error.row.db_id in self.queue}
+        self.forget_errors(db_ids)
+
+    def forget_errors(self, db_ids: Iterable[int]) -> None:
+        """Drop what the import job said about these rows."""
+        if self.errors:
+            gone = set(db_ids)
+            self.errors = {key: error for key, error in self.errors.items() if error.row.db_id not in gone}

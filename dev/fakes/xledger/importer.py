@@ -36,7 +36,7 @@ def import_all(books: Books, ledger: Ledger, now: datetime) -> None:
 
 def import_voucher(books: Books, ledger: Ledger, rows: Sequence[Row], now: datetime) -> None:
     """Post the voucher, or leave it in the queue with an error per reason."""
-    books.errors = {key: error for key, error in books.errors.items() if error.row not in rows}
+    books.forget_errors(row.db_id for row in rows)
     faults = faults_of(rows)
     for row, message in faults:
         fault = ImportFault(next(books.ids), row.owner, row, message, now)
