@@ -62,7 +62,7 @@ language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
 as $$
 declare
   claim jsonb;
-  results jsonb := '[]';
+  results jsonb := '[]'::jsonb;
   did text;
   sentence text;
   code text;

@@ -7,7 +7,7 @@ as $$
 declare
   report record;
   pause_for interval;
-  failure integer;
+  nth integer;
 begin
   for report in
     select l.integration_id, l.org_id, l.integration_type, l.run_id, l.failures as lane_failures, r.failures as run_failures,
@@ -43,14 +43,14 @@ begin
       perform bilag_internal.finish_runs(array[report.run_id]);
       continue;
     end if;
-    failure := case when report.reason_code = 'rate_limited' or report.reason_code like 'credential_%'
+    nth := case when report.reason_code = 'rate_limited' or report.reason_code like 'credential_%'
       then report.run_failures else report.run_failures + 1 end;
     if report.reason_code = 'rate_limited' then
       pause_for := coalesce(pause_for, interval '1 minute');
     elsif report.reason_code like 'credential_%' then
       pause_for := coalesce(pause_for, interval '1 second');
     else
-      select greatest(s.wait, pause_for) into pause_for from bilag.retry_schedule s where s.failure = settle_failures.failure;
+      select greatest(s.wait, pause_for) into pause_for from bilag.retry_schedule s where s.failure = nth;
       if not found then
         update bilag.export_runs r set error = report.error || jsonb_build_object('isRetryable', false) where r.id = report.run_id;
         perform bilag_internal.finish_runs(array[report.run_id]);
@@ -58,7 +58,7 @@ begin
       end if;
     end if;
     update bilag.export_runs r
-    set status = 'waiting', failures = failure, error = report.error, due_at = bilag_internal.now() + pause_for,
+    set status = 'waiting', failures = nth, error = report.error, due_at = bilag_internal.now() + pause_for,
       waiting_since = bilag_internal.now(), waiting_reason_code = case
         when report.reason_code is null or report.reason_code = '' then 'retry_later' else report.reason_code end
     where r.id = report.run_id;
