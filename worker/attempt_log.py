@@ -20,7 +20,7 @@ from worker.retry import Attempt
 Row = Mapping[str, Any]
 _MOST_WAITING = 10_000
 _MOST_AT_ONCE = 1_000
-_FLUSH_SECONDS = 1.0
+FLUSH_SECONDS = 1.0
 _FAREWELL_SECONDS = 3.0
 
 
@@ -48,7 +48,7 @@ class AttemptLog:
     async def run(self) -> None:
         """Flush each second until cancelled."""
         while True:
-            await asyncio.sleep(_FLUSH_SECONDS)
+            await asyncio.sleep(FLUSH_SECONDS)
             await self.flush()
 
     async def flush(self) -> None:

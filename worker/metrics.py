@@ -44,6 +44,7 @@ class Metrics:
         self.outages = self._counter("bilag_database_outages_total", "Times the database stopped answering.")
         self.dropped_rows = self._counter("bilag_attempt_rows_dropped_total", "Attempt rows that were never written.")
         self.attempts = self._counter("bilag_attempts_total", "Attempts of external calls, by adapter and error class.")
+        self.fallbacks = self._counter("bilag_credential_fallbacks_total", "Credentials read from the environment.")
 
     def gauge(self, name: str, meaning: str, read: Callable[[], float]) -> None:
         """A number that is asked for when the page is."""

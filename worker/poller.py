@@ -13,7 +13,8 @@ from uuid import UUID
 from worker import telemetry
 from worker.backoff import Outages
 from worker.cadence import Cadence
-from worker.database import Database, Job, Outage, Refusal
+from worker.database import Database, Job, Outage
+from worker.intake import Intake
 from worker.leases import Heart, Lease, now
 from worker.metrics import Metrics
 from worker.reports import Tally, failure_of_ours
@@ -21,10 +22,8 @@ from worker.settings import Settings
 from worker.settler import Report, Settler
 
 Perform = Callable[[Tally, Lease], Awaitable[None]]
-_FATAL = ("KB010", "KB011")
-_UNKNOWN_WORKER = "KB012"
-_SLOWEST_POLL_SECONDS = 5.0
 _LAST_SETTLE_SECONDS = 5.0
+_SLOWEST_POLL_SECONDS = 5.0
 
 
 class Poller:
@@ -40,33 +39,42 @@ class Poller:
         greet: Callable[[], Awaitable[object]],
         drain: bool = False,
     ) -> None:
-        self.database, self.perform, self.settings, self.metrics = database, perform, settings, metrics
-        self.greet, self.drain = greet, drain
-        self.heart = Heart(self._beat, settings.lease_seconds, on_loss=lambda _lease: metrics.losses.add())
-        self.settler = Settler(self._settle, self._arrived)
-        self.exit_code = 0
+        self._database, self._perform, self._settings, self._metrics = database, perform, settings, metrics
+        self._drain = drain
+        self._outages = Outages(metrics.outages.add)
+        self._heart = Heart(self._beat, settings.lease_seconds, on_loss=lambda _lease: metrics.losses.add())
+        self._settler = Settler(self._settle, self._arrived)
+        cadence = Cadence(settings.poll_seconds, settings.poll_seconds if drain else _SLOWEST_POLL_SECONDS)
+        self.intake = Intake(
+            database, settings, self._outages, cadence, free=self._free, begin=self._begin_all, greet=greet
+        )
         self._lanes: dict[str, Lease] = {}
         self._jobs: set[asyncio.Task[None]] = set()
-        self._stopping = asyncio.Event()
-        self.cadence = Cadence(settings.poll_seconds, settings.poll_seconds if drain else _SLOWEST_POLL_SECONDS)
-        self._outages = Outages(metrics.outages.add)
+        self._left_unsettled = False
+        self.stopping = False
 
     @property
     def running(self) -> int:
         """Lanes in our hands: at work, or waiting to be reported."""
         return len(self._lanes)
 
+    @property
+    def reachable(self) -> bool:
+        """Whether the database has answered, and still does."""
+        return self.intake.asked.is_set() and not self._outages.down
+
     def stop(self) -> None:
         """Claim nothing more; finish what is in flight."""
-        self._stopping.set()
-        self.cadence.wake()
+        self.stopping = True
+        self.intake.close()
 
     async def run(self) -> int:
         """Work until stopped or drained. The answer is the exit code of the process."""
         try:
             async with asyncio.TaskGroup() as group:  # a heart or a settler that breaks ends the process, loudly
-                organs = [group.create_task(self.heart.run()), group.create_task(self.settler.run())]
-                await self._claim_until_stopped()
+                organs = [group.create_task(self._heart.run()), group.create_task(self._settler.run())]
+                await self.intake.run(self._drained)
+                self.stopping = True
                 await self._finish()
                 for organ in organs:
                     organ.cancel()
@@ -74,56 +82,21 @@ class Poller:
             for job in self._jobs:
                 job.cancel()
             await asyncio.gather(*self._jobs, return_exceptions=True)
-        return self.exit_code
+        return 1 if self.intake.refused or self._left_unsettled else 0
 
-    async def _claim_until_stopped(self) -> None:
-        while not self._stopping.is_set():
-            self.cadence.asking()
-            free = self.settings.concurrency - self.running
-            found = await self._claim(free) if free > 0 else 0
-            if found is None:
-                continue
-            if found:
-                self.cadence.found()
-            elif free > 0 and self.drain and not self.running and await self._drained():
-                return
-            if found < free or free <= 0:
-                await self.cadence.rest()
+    def _free(self) -> int:
+        return self._settings.concurrency - self.running
 
-    async def _claim(self, free: int) -> int | None:
-        """Take jobs and begin them. None if the database did not answer."""
-        since = now()
-        try:
-            jobs = await self.database.claim(free, self.settings.lease_seconds, self.settings.delivery_seconds)
-        except Outage as error:
-            self._outages.lost(str(error))
-            await self.cadence.wait(self._outages.backoff.next())
-            return None
-        except Refusal as error:
-            await self._refused(error)
-            return None
-        self._outages.back()
-        self.metrics.claims.add()
+    def _begin_all(self, jobs: Sequence[Job], since: float) -> None:
+        self._metrics.claims.add()
         for job in jobs:
-            if job is not None:  # null stands for a lane that turned out to have nothing
-                self._begin(job, since, since + float(job["deliverySeconds"]))
-        return len(jobs)
-
-    async def _refused(self, error: Refusal) -> None:
-        """The database will not hand out work. A wrong contract or environment does not pass; a deploy does."""
-        telemetry.error("claim.refused", message=str(error), sqlstate=error.sqlstate, hint=error.hint)
-        if error.sqlstate in _FATAL:
-            self.exit_code = 1
-            self.stop()
-        elif error.sqlstate == _UNKNOWN_WORKER:
-            await self.greet()
-        await self.cadence.wait(self._outages.backoff.next())
+            self._begin(job, since, since + float(job["deliverySeconds"]))
 
     def _begin(self, job: Job, since: float, deadline: float) -> None:
-        lease = self.heart.hold(UUID(job["token"]), since, float(job["leaseSeconds"]), deadline)
+        lease = self._heart.hold(UUID(job["token"]), since, float(job["leaseSeconds"]), deadline)
         self._lanes[job["lane"]] = lease
-        if self._stopping.is_set():
-            self.settler.put(Tally(job).report(release=True))
+        if self.stopping:
+            self._settler.put(Tally(job).report(release=True))
             return
         task = asyncio.create_task(self._do(job, lease))
         self._jobs.add(task)
@@ -133,12 +106,11 @@ class Poller:
         """One job, from beginning to report. However it ends, its report is put."""
         tally = Tally(job)
         ended = "done"
+        longest_write = self._settings.longest_write_seconds
         try:
-            fields = {"correlation_id": str(job.get("correlationId")), "organization_id": str(job.get("orgId"))}
-            last_moment = lease.deadline - now() + self.settings.longest_write_seconds
-            with telemetry.bound(**fields):
-                async with asyncio.timeout(last_moment):
-                    await self.perform(tally, lease)
+            with telemetry.bound(correlation_id=str(job["correlationId"]), organization_id=str(job["orgId"])):
+                async with asyncio.timeout(lease.deadline - now() + longest_write):
+                    await self._perform(tally, lease)
         except TimeoutError:
             ended = "deadline"  # no failure: what is not done goes on in the next delivery
         except asyncio.CancelledError:
@@ -146,63 +118,65 @@ class Poller:
         except Exception as bug:  # noqa: BLE001 - the one place: a bug in a job must not take the worker along
             ended = "bug"
             tally.failure = failure_of_ours(job, f"The worker failed: {type(bug).__name__}.")
-            telemetry.error("job.broke", exc_info=bug, lane=job.get("lane"), kind=job.get("kind"))
-        self.metrics.jobs.add(kind=str(job.get("kind")), ended=ended)
-        over = self._stopping.is_set() or now() + self.settings.longest_write_seconds >= lease.deadline
-        self.settler.put(tally.report(release=over))
+            telemetry.error("job.broke", exc_info=bug, lane=job["lane"], kind=job["kind"])
+        self._metrics.jobs.add(kind=str(job["kind"]), ended=ended)
+        over = self.stopping or now() + longest_write >= lease.deadline
+        self._settler.put(tally.report(release=over))
 
     async def _settle(self, reports: Sequence[Report]) -> list[Job]:
         try:
-            jobs = await self.database.settle(reports)
+            jobs = await self._database.settle(reports)
         except Outage as error:
             self._outages.lost(str(error))
             raise
         self._outages.back()
-        self.metrics.settles.add()
+        self._metrics.settles.add()
         return jobs
 
-    def _arrived(self, reports: Sequence[Report], jobs: list[Job], since: float) -> None:
+    def _arrived(self, reports: Sequence[Report], jobs: Sequence[Job], since: float) -> None:
         """Outcomes are home: their lanes are free, or go on with what they have next."""
         deadlines: dict[str, float] = {}
         for report in reports:
             if lease := self._lanes.pop(report["lane"], None):
-                self.heart.release(lease)
+                self._heart.release(lease)
                 deadlines[report["lane"]] = lease.deadline
             for result in report["results"]:
-                self.metrics.items.add(outcome=result["outcome"])
+                self._metrics.items.add(outcome=result["outcome"])
         for job in jobs:
             full = since + float(job["deliverySeconds"])
             self._begin(job, since, min(full, deadlines.get(job["lane"], full)))
         if len(jobs) < len(reports):
-            self.cadence.wake()
+            self.intake.cadence.wake()
 
     async def _beat(self, tokens: Sequence[UUID]) -> set[UUID]:
-        seconds = self.settings.lease_seconds
-        return await self.database.beat(tokens, seconds, self.running, within=max(seconds / 3, 1))
+        seconds = self._settings.lease_seconds
+        return await self._database.beat(tokens, seconds, self.running, within=max(seconds / 3, 1))
 
     async def _finish(self) -> None:
         """Let what is in flight end within the grace period, give the rest back, and bring every outcome home."""
         if self._jobs:
             telemetry.info("worker.finishing", jobs=len(self._jobs))
-            await asyncio.wait(self._jobs, timeout=self.settings.shutdown_grace_seconds)
+            await asyncio.wait(self._jobs, timeout=self._settings.shutdown_grace_seconds)
         for task in list(self._jobs):
             task.cancel()
         if self._jobs:
             await asyncio.wait(self._jobs, timeout=_LAST_SETTLE_SECONDS)
         try:
             async with asyncio.timeout(_LAST_SETTLE_SECONDS):
-                await self.settler.all_home()
+                await self._settler.all_home()
         except TimeoutError:
-            telemetry.error("worker.left_unsettled", reports=self.settler.waiting)
-            self.exit_code = 1
+            telemetry.error("worker.left_unsettled", reports=self._settler.waiting)
+            self._left_unsettled = True
 
     async def _drained(self) -> bool:
         """Whether nothing is due or in flight anywhere. What is due but was not handed out is healed first."""
+        if not self._drain or self.running:
+            return False
         try:
-            left = await self.database.work_left()
+            left = await self._database.work_left()
             if not left.get("due") and not left.get("inFlight"):
                 return True
-            await self.database.tick()
+            await self._database.tick()
         except Outage as error:
             self._outages.lost(str(error))
         return False

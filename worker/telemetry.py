@@ -85,11 +85,6 @@ def correlation_id() -> str | None:
     return (_context.get() or {}).get("correlation_id")
 
 
-def warm_up() -> None:
-    """Import now what the first event would import: for the quiet moment after the first claim."""
-    import structlog  # noqa: F401 - lazily, for the cold start
-
-
 class _FromLogging(logging.Handler):
     """Carries what libraries log into our events."""
 
@@ -106,7 +101,7 @@ def _structlog(form: str, stream: TextIO | None) -> Any:
 
     last: Any = structlog.processors.JSONRenderer(ensure_ascii=False, default=str)
     if form == "console":
-        last: Any = structlog.dev.ConsoleRenderer(colors=(stream or sys.stderr).isatty())
+        last = structlog.dev.ConsoleRenderer(colors=(stream or sys.stderr).isatty())
     return structlog.wrap_logger(
         structlog.WriteLogger(stream or sys.stderr),
         processors=[

@@ -10,7 +10,6 @@ import asyncio
 import os
 import socket
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from worker import telemetry
 from worker.contract import CONTRACT
@@ -29,11 +28,11 @@ class Watchman:
         self._clock = clock
         self._ticked_at: float | None = None
 
-    async def greet(self) -> Mapping[str, Any]:
+    async def greet(self) -> Mapping[str, object]:
         """Introduce this worker. Raises Refusal (KB010, KB011, or what is wrong with Vault) and Outage."""
         return await self._database.hello(socket.gethostname(), os.getpid(), self._version, CONTRACT, self._environment)
 
-    async def run(self, first: Mapping[str, Any]) -> None:
+    async def run(self, first: Mapping[str, object]) -> None:
         """Watch until cancelled, beginning with what the first hello said."""
         said = first
         while True:
@@ -52,13 +51,13 @@ class Watchman:
             telemetry.warning("tick.taken_over", message="pg_cron does not tick; this worker does.")
         self._ticked_at = self._clock()
 
-    def _must_tick(self, age: float | None) -> bool:
+    def _must_tick(self, age: object) -> bool:
         """Whether nobody else ticks: the last tick was never, long ago, or our own."""
-        if age is None or float(age) > STALE_SECONDS:
+        if not isinstance(age, int | float) or age > STALE_SECONDS:
             return True
         if self._ticked_at is None:
             return False
-        if float(age) < self._clock() - self._ticked_at - ROUND_SECONDS / 2:
+        if age < self._clock() - self._ticked_at - ROUND_SECONDS / 2:
             self._ticked_at = None
             telemetry.info("tick.handed_back")
             return False

@@ -1,0 +1,136 @@
+"""A worker from start to end: its parts put together, started in the order that makes the first claim early.
+
+Only the database comes before the first claim. What serves the jobs (adapters, HTTP, logs) is imported when there is
+one; what serves the operator (status page, LISTEN, attempt rows) starts behind it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Mapping
+from functools import partial
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from worker import telemetry
+from worker.database import Database
+from worker.leases import Lease
+from worker.metrics import Metrics
+from worker.poller import Poller
+from worker.reports import Tally
+from worker.settings import Settings
+from worker.version import bilag_version
+from worker.watchman import Watchman
+
+if TYPE_CHECKING:
+    from worker.status_http import StatusPage
+    from worker.workshop import Workshop
+
+
+async def serve(settings: Settings, *, drain: bool = False) -> int:
+    """Work until a signal, or with ``drain`` until nothing is due. The exit code.
+
+    Raises Outage or Refusal when the database cannot be worked with from the beginning.
+    """
+    service = Service(settings, drain=drain)
+    await service.database.open()
+    try:
+        return await service.run()
+    finally:
+        await service.close()
+
+
+class Service:
+    """The parts of one worker."""
+
+    def __init__(self, settings: Settings, *, drain: bool) -> None:
+        self.settings = settings
+        self.worker_id = uuid4()
+        self.metrics = Metrics()
+        self.database = Database(settings.worker_url, self.worker_id)
+        self.watchman = Watchman(self.database, bilag_version(), settings.environment)
+        self.workshop: Workshop | None = None
+        self.poller = Poller(
+            self.database,
+            self._perform,
+            settings,
+            self.metrics,
+            greet=self.watchman.greet,
+            drain=drain,
+        )
+
+    async def run(self) -> int:
+        said = await self.watchman.greet()
+        self._obey_signals()
+        companions = asyncio.create_task(self._accompany(said))
+        try:
+            return await self.poller.run()
+        finally:
+            companions.cancel()
+            await asyncio.gather(companions, return_exceptions=True)
+
+    async def close(self) -> None:
+        if self.workshop:
+            await self.workshop.close()
+        await self.database.close()
+
+    async def _perform(self, tally: Tally, lease: Lease) -> None:
+        if self.workshop is None:
+            from worker.workshop import Workshop  # imports what jobs need, which no start should wait for
+
+            self.workshop = Workshop(self.settings, self.database, self.metrics)
+        await self.workshop.exports.perform(tally, lease)
+
+    async def _accompany(self, said: Mapping[str, object]) -> None:
+        """Everything that can wait for the first claim."""
+        await self.poller.intake.asked.wait()
+        telemetry.info(
+            "worker.started",
+            worker_id=str(self.worker_id),
+            version=bilag_version(),
+            environment=self.settings.environment,
+            concurrency=self.settings.concurrency,
+        )
+        page = await self._open_page()
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self.watchman.run(said))
+                group.create_task(self._listener())
+        finally:
+            if page:
+                page.close()
+
+    async def _listener(self) -> None:
+        from worker.listener import Listener
+
+        url = self.settings.listen_url or self.settings.worker_url
+        await Listener(url, self.worker_id, self.poller.intake.cadence.wake).run()
+
+    async def _open_page(self) -> StatusPage | None:
+        if not self.settings.http_port:
+            return None
+        from worker.status_http import StatusPage
+
+        self.metrics.gauge("bilag_running_lanes", "Lanes in this worker's hands.", lambda: self.poller.running)
+        page = StatusPage(lambda: (True, {}), self._ready, self.metrics.render)
+        await page.open(self.settings.http_host, self.settings.http_port)
+        return page
+
+    def _ready(self) -> tuple[bool, dict[str, int]]:
+        return self.poller.reachable, {"running": self.poller.running}
+
+    def _obey_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, partial(self._obey, number))
+
+    def _obey(self, number: int) -> None:
+        """The first signal: finish what is in flight. The second: stop at once, and let the leases run out."""
+        name = signal.Signals(number).name
+        if self.poller.stopping:
+            telemetry.warning("worker.stopped_at_once", signal=name, running=self.poller.running)
+            os._exit(128 + number)
+        telemetry.info("worker.stopping", signal=name, running=self.poller.running)
+        self.poller.stop()

@@ -1,0 +1,43 @@
+"""What does the jobs, put together at the first one: adapters, the HTTP client, credentials, the log of attempts."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from uuid import UUID
+
+from worker import adapters
+from worker.attempt_log import AttemptLog
+from worker.credentials import CredentialProvider, environment_fallback
+from worker.database import Database
+from worker.exports import Exports
+from worker.http import Client
+from worker.metrics import Metrics
+from worker.settings import Settings
+
+
+class Workshop:
+    """The tools of one worker; :attr:`exports` does the jobs with them."""
+
+    def __init__(self, settings: Settings, database: Database, metrics: Metrics) -> None:
+        self._settings, self._database, self._metrics = settings, database, metrics
+        self.attempts = AttemptLog(database.log_attempts, metrics)
+        self.client = Client(timeout=settings.http_timeout_seconds, plain_hosts=settings.allowed_http_hosts)
+        self.exports = Exports(
+            adapters.load, self.client, self._credentials, self.attempts, settings.longest_write_seconds
+        )
+        self._flushing = asyncio.create_task(self.attempts.run())
+
+    async def close(self) -> None:
+        self._flushing.cancel()
+        await asyncio.gather(self._flushing, return_exceptions=True)
+        await self.attempts.farewell()
+        await self.client.aclose()
+
+    def _credentials(self, lease_token: UUID) -> CredentialProvider:
+        """The provider of one invocation, which may read what its own lease is for."""
+        return CredentialProvider(
+            partial(self._database.read_credential, lease_token=lease_token),
+            fallback=environment_fallback(self._settings.credential_fallback),
+            fell_back=lambda _integration_id: self._metrics.fallbacks.add(),
+        )
