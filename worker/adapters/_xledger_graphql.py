@@ -113,16 +113,17 @@ async def ask(
 
 
 def _error(answer: Answer, errors: Any, data: Any, blame: Blame | None) -> Exception:
+    """What an answer with errors means. Where errors, data and status disagree about a write, nothing is proven."""
     complaints = [Complaint.of(error) for error in (errors if isinstance(errors, list) else [errors])]
     messages = [complaint.message for complaint in complaints]
     said = "; ".join(dict.fromkeys(messages))
-    chief = next((complaint for complaint in complaints if complaint.key is not Fault.BUSINESS), complaints[0])
     body_decides = any(answer.status in statuses for statuses in _BODY_DECIDES)
-    may_be_done = blame is not None and isinstance(data, Mapping) and any(value is not None for value in data.values())
-    if chief.key is not Fault.BUSINESS and not may_be_done:
+    chief = next((complaint for complaint in complaints if complaint.key is not Fault.BUSINESS), complaints[0])
+    is_plain = blame is None or (len({complaint.key for complaint in complaints}) == 1 and not _holds_something(data))
+    if chief.key is not Fault.BUSINESS and is_plain:
         error = answer.failure(chief.key, said, retry_after=chief.wait(datetime.now(UTC)) or answer.retry_after)
-        if blame is not None and chief.key == 403 and body_decides:  # a guess at its words proves nothing
-            error.executed = Executed.UNKNOWN
+        if blame is not None and chief.key == 403 and body_decides:
+            error.executed = Executed.UNKNOWN  # its words were only guessed at
         return error
     if not body_decides:
         return answer.error(f"HTTP {answer.status}: {said}")
@@ -132,6 +133,10 @@ def _error(answer: Answer, errors: Any, data: Any, blame: Blame | None) -> Excep
     # Whether the rows before a bad one are kept is documented nowhere: such an error proves nothing about them.
     facts = {"executed": Executed.UNKNOWN, "answered": True, "http_status": answer.status}
     return Refused(said, culprits=culprits, **facts)
+
+
+def _holds_something(data: Any) -> bool:
+    return isinstance(data, Mapping) and any(value is not None for value in data.values())
 
 
 def seconds_until(moment: Any, now: datetime) -> float | None:

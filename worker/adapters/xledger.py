@@ -13,7 +13,8 @@ No sandbox was reachable when this was written, so every fact says how it is kno
 * How ``amount`` and ``invoiceAmount`` differ in a foreign currency is not documented: only the ledger's own is booked.
 
 X1 github.com/xledger/graphql-samples · X2 to X5 the GraphQL articles of xledgerukinternal.zendesk.com (economical use,
-general tips, pagination, tokens) · X6 github.com/grasp-labs/ds-provider-xledger-py-lib (fields introspected live) · X7 github.com/Bostads-AB-Mimer/onecore (in production) · X8 github.com/omniboost/go-xledger
+general tips, pagination, tokens) · X6 github.com/grasp-labs/ds-provider-xledger-py-lib (fields introspected live) ·
+X7 github.com/Bostads-AB-Mimer/onecore (in production) · X8 github.com/omniboost/go-xledger
 """
 
 from __future__ import annotations
