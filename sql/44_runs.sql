@@ -15,7 +15,9 @@ begin
   new.enqueued_at := bilag_internal.now();
   new.due_at := bilag_internal.now();
   -- Exclusive. Up to now includes what this very transaction approved.
-  new.cutoff_at := coalesce((new.period_end + 1)::timestamp at time zone zone, bilag_internal.now() + interval '1 microsecond');
+  -- A scheduled run takes what was approved before its slot, however late it is.
+  new.cutoff_at := coalesce(case when new.trigger = 'schedule' then new.scheduled_for end,
+    (new.period_end + 1)::timestamp at time zone zone, bilag_internal.now() + interval '1 microsecond');
   new.started_at := null;
   new.finished_at := null;
   new.error := null;

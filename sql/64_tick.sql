@@ -1,4 +1,4 @@
--- tick() is run every minute by pg_cron, and by workers when it has not been: it rescues lost leases, sends again what lost its
+-- tick() is run every minute by pg_cron, and by workers when it has not been: it makes the runs that are due, rescues lost leases, sends again what lost its
 -- hint, ends waits that lasted long enough, and beats its heart. Running it twice, or at once, changes nothing.
 
 create or replace function bilag_internal.recognise_server() returns void
@@ -61,12 +61,14 @@ declare
   stuck uuid[];
   impatient uuid[];
   woken integer;
+  made integer;
 begin
   if not pg_try_advisory_xact_lock(hashtextextended('bilag.tick', 0)) then
     return jsonb_build_object('skipped', true);
   end if;
   update bilag.installation i set ticked_at = bilag_internal.now();
   perform bilag_internal.recognise_server();
+  made := bilag_internal.make_due_runs();
 
   -- Lanes whose lease is lost, whose hint is lost, or that became due while they waited in the table.
   select array_agg(l.integration_id) into stuck
@@ -101,7 +103,7 @@ begin
   if woken > 0 then
     perform pg_notify('bilag_wake', '');
   end if;
-  return jsonb_build_object('woken', woken, 'ended', coalesce(cardinality(impatient), 0));
+  return jsonb_build_object('made', made, 'woken', woken, 'ended', coalesce(cardinality(impatient), 0));
 end $$;
 
-comment on function bilag_internal.tick() is 'The heart: rescues leases, sends lost hints again, ends waits. Idempotent.';
+comment on function bilag_internal.tick() is 'The heart: makes due runs, rescues leases, sends lost hints again, ends waits. Idempotent.';
