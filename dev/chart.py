@@ -171,3 +171,7 @@ PROJECTS: dict[str, str] = {
     "P-30": "Sommerleir",
     "P-41": "Besøkstjeneste",
 }
+PRODUCTS: dict[str, str] = {
+    "K-1": "Kurs for frivillige",
+    "K-2": "Førstehjelpskurs",
+}

@@ -1,6 +1,6 @@
 """The fault dial: scripts what goes wrong next. Every fake accounting system has one.
 
-Faults happen in the order they were scripted, each ``times`` times. ``on`` limits a fault to one operation (the
+Faults happen in the order they were scripted, each ``times`` times. ``on`` limits a fault to one operation (a
 GraphQL root field, say), ``skip`` lets so many matching requests through first. ``times=None`` means until switched
 off. A fault that was scripted and never happened is in :meth:`Dial.unused`, so that a test can fail on it: it proved
 nothing.
@@ -173,7 +173,7 @@ class Dial:
         """The fault that happens to this request, if any; it counts as used."""
         with self._lock:
             for fault in [*self._standing, *self._script]:
-                if not fault.is_live or (fault.on is not None and fault.on != operation):
+                if not fault.is_live or (fault.on is not None and fault.on not in operation.split("+")):
                     continue
                 if fault.skip > 0:
                     fault.skip -= 1

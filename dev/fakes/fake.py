@@ -62,7 +62,8 @@ class Fake(Dial, ABC):
         self._close_port: Callable[[bool], None] | None = None
 
     @abstractmethod
-    def operation(self, request: Request) -> str: ...
+    def operation(self, request: Request) -> str:
+        """What a request asks for; several things are joined by ``+``, and a fault may wait for any of them."""
 
     @abstractmethod
     def execute(self, request: Request) -> Answer: ...

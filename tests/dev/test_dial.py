@@ -42,6 +42,13 @@ def test_a_fault_can_wait_for_one_operation_and_let_some_through(client: Client,
     assert client.send(ADD, ROWS).status_code == 500
 
 
+def test_a_fault_waits_for_any_of_the_things_that_are_asked_for_at_once(client: Client, erp: XledgerFake) -> None:
+    both = "{ queue: glImportItems(first:1){edges{cursor}} journalEntries(first:1){edges{cursor}} __typename }"
+    erp.fail_next(500, on="journalEntries")
+    assert client.send(both).status_code == 500
+    assert erp.calls == {"glImportItems+journalEntries": 1}
+
+
 def test_faults_happen_in_the_order_they_were_scripted(client: Client, erp: XledgerFake) -> None:
     for status in (500, 502, 503):
         erp.fail_next(status)

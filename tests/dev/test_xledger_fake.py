@@ -82,7 +82,14 @@ def test_times_are_norwegian_local_time_without_an_offset(client: Client, erp: X
 
 @pytest.mark.parametrize(
     ("field", "code"),
-    [("account", "9999"), ("subledger", "P123456"), ("taxRule", "77"), ("glObject2", "999"), ("project", "P-0")],
+    [
+        ("account", "9999"),
+        ("subledger", "P123456"),
+        ("taxRule", "77"),
+        ("glObject2", "999"),
+        ("project", "P-0"),
+        ("product", "K-0"),
+    ],
 )
 def test_an_unknown_code_is_named_with_its_field_and_owner(
     client: Client, erp: XledgerFake, field: str, code: str
@@ -181,6 +188,9 @@ def test_a_row_may_name_an_entity_below_the_tokens_own(client: Client, erp: Xled
     erp.owner.children.append(below)
     client.add(*rows)
     assert erp.ledger.one("BL1").owner == "OSLO"
+    assert nodes(client.ask(POSTED), "journalEntries") == []
+    below_too = POSTED.replace("first: 100", "first: 100, ownerSet: ALL")
+    assert len(nodes(client.ask(below_too), "journalEntries")) == 2
 
 
 def test_a_read_only_token_may_look_and_not_write(client: Client, erp: XledgerFake) -> None:

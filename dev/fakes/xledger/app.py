@@ -121,7 +121,7 @@ class XledgerFake(XledgerDial):
 
     def operation(self, request: Request) -> str:
         payload = _payload(request)
-        return schema.root_field(payload["query"]) if payload else "invalid"
+        return schema.root_fields(payload["query"]) if payload else "invalid"
 
     def admit(self, request: Request) -> Answer | None:
         cost = 1 + len(request.body) // 10_000

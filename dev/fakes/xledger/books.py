@@ -31,6 +31,7 @@ FIELDS: dict[str, str] = {
     "subledger": "subledgers",
     "taxRule": "tax_rules",
     "project": "projects",
+    "product": "products",
     "transactionSource": "sources",
     "currency": "currencies",
     **{f"glObject{n}": "objects" for n in range(1, 6)},
@@ -54,6 +55,7 @@ class Owner:
     tax_rules: Register = field(repr=False, default_factory=lambda: dict(chart.TAX_RULES))
     objects: Register = field(repr=False, default_factory=lambda: dict(chart.DEPARTMENTS))
     projects: Register = field(repr=False, default_factory=lambda: dict(chart.PROJECTS))
+    products: Register = field(repr=False, default_factory=lambda: dict(chart.PRODUCTS))
     sources: Register = field(repr=False, default_factory=lambda: dict(SOURCES))
     currencies: Register = field(repr=False, default_factory=lambda: dict(CURRENCIES))
     closed_until: date | None = None

@@ -16,7 +16,7 @@ from typing import Any
 from dev.fakes.ledger import Booked, Entry, Ledger
 from dev.fakes.xledger.books import Books, ImportFault, Row
 
-DIMENSIONS = ("glObject1", "glObject2", "glObject3", "glObject4", "glObject5", "project")
+DIMENSIONS = ("glObject1", "glObject2", "glObject3", "glObject4", "glObject5", "project", "product")
 REQUIRED = ("trRegNumber", "postedDate", "account", "amount", "transactionSource")
 
 

@@ -127,18 +127,16 @@ def prepare(query: str, wide: bool) -> tuple[DocumentNode | None, tuple[GraphQLE
 
 
 @lru_cache(maxsize=256)
-def root_field(query: str) -> str:
-    """The first field that the query asks for: the operation's name, for faults and counters."""
+def root_fields(query: str) -> str:
+    """What the query asks for, joined by ``+``: the operation's name, for faults and counters."""
     try:
         document = parse(query)
     except GraphQLError:
         return "invalid"
-    for definition in document.definitions:
-        if isinstance(definition, OperationDefinitionNode):
-            for selection in definition.selection_set.selections:
-                if isinstance(selection, FieldNode):
-                    return selection.name.value
-    return "invalid"
+    operations = [found for found in document.definitions if isinstance(found, OperationDefinitionNode)]
+    selections = operations[0].selection_set.selections if operations else ()
+    names = [selection.name.value for selection in selections if isinstance(selection, FieldNode)]
+    return "+".join(name for name in names if name != "__typename") or "+".join(names) or "invalid"
 
 
 def run(

@@ -16,6 +16,9 @@ from dev.fakes.xledger.schema import VendorError, VendorErrors
 
 MOST_NODES = 500
 """Nodes in one mass mutation (contracts/xledger.md §1.3)."""
+OWNERS_BELOW = ("LOWER", "ALL")
+"""Values of ``ownerSet`` that include sub-entities; without one, a list is of the token's own entity. The names are
+seen in integrators' code, what they mean is an inference."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +53,7 @@ class Session:
 
     def _reader(self, name: str) -> Any:
         def read(_info: object, **arguments: Any) -> Node | None:
-            connection = self._listing(name).connection(arguments)
+            connection = self._listing(name, arguments.get("ownerSet")).connection(arguments)
             self.between()
             if connection["edges"] is None and self.manners.empty != "edges_null":
                 return {**connection, "edges": []} if self.manners.empty == "list" else None
@@ -58,9 +61,9 @@ class Session:
 
         return read
 
-    def _listing(self, name: str) -> Listing[Any]:
-        reach = {entity.db_id: entity for entity in self.owner.reach()}
-        codes = {entity.code for entity in reach.values()}
+    def _listing(self, name: str, owner_set: str | None) -> Listing[Any]:
+        entities = self.owner.reach() if owner_set in OWNERS_BELOW else [self.owner]
+        reach, codes = {entity.db_id for entity in entities}, {entity.code for entity in entities}
         if name == "glImportItems":
             rows = [row for row in self.books.queue.values() if row.owner.db_id in reach]
             return Listing(rows, _row_fact, lambda row: nodes.queue_row(row, self.shown))
