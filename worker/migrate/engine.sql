@@ -24,7 +24,8 @@ create unique index on bilag_migrate.ours (classid, objid);
 create function bilag_migrate.saw(class regclass, id oid, hash text) returns void
 language sql volatile as $bilag$
   insert into bilag_migrate.ours (classid, objid, kind, identity, source, intact, seen)
-  select class, id, i.type, i.identity, hash, true, true from pg_identify_object(class, id, 0) i
+  select class, id, i.type, case when class = 'pg_proc'::regclass then id::regprocedure::text else i.identity end, hash, true, true
+  from pg_identify_object(class, id, 0) i
   on conflict (classid, objid) do update set source = excluded.source, intact = true, seen = true
 $bilag$;
 
@@ -203,16 +204,17 @@ begin
   from pg_proc p join pg_language l on l.oid = p.prolang where p.oid = id and p.oid <> 0;
 end $bilag$;
 
--- Drops what no room defines any more, returns it, and writes down what there is now.
+-- Drops what no room defines any more, writes down what there is now, and returns what there was and is not.
 create function bilag_migrate.finish() returns setof text
 language plpgsql volatile as $bilag$
-declare
-  gone record;
 begin
-  for gone in select o.classid, o.objid, o.kind || ' ' || o.identity as what from bilag_migrate.ours o where not o.seen order by 3 loop
-    return next gone.what;
-    perform bilag_migrate.clear(gone.classid, gone.objid);
-  end loop;
+  perform bilag_migrate.clear(o.classid, o.objid) from bilag_migrate.ours o where not o.seen;
+
+  return query
+    select was.kind || ' ' || was.identity
+    from bilag_internal.verb_objects was
+    where not exists (select from bilag_migrate.ours o where (o.kind, o.identity) = (was.kind, was.identity))
+    order by 1;
 
   delete from bilag_internal.verb_objects;
   insert into bilag_internal.verb_objects (kind, identity, source, state)

@@ -1,6 +1,8 @@
 -- What of the kinds that rooms define is in Bilag's two schemas, and a fingerprint of each as the catalogue holds it, with what
 -- the roles that Bilag knows may do with it. Privileges of other roles are their owner's affair and no drift.
-select o.classid, o.objid, i.type as kind, i.identity, md5(o.state) as state
+select o.classid, o.objid, i.type as kind,
+  case when o.classid = 'pg_proc'::regclass then o.objid::regprocedure::text else i.identity end as identity,
+  md5(o.state) as state
 from (
   select 'pg_proc'::regclass::oid as classid, p.oid as objid, pg_get_functiondef(p.oid) || coalesce((
     select string_agg(concat_ws('=', r.rolname, a.privilege_type), ' ' order by r.rolname collate "C", a.privilege_type collate "C")

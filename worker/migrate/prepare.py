@@ -22,7 +22,7 @@ def prepare(connection: Connection) -> tuple[str, ...]:
 
 def missing(connection: Connection) -> tuple[str, ...]:
     """Sentences about what :func:`prepare` would have to make."""
-    return tuple(f"There is no schema {name}." for name in ("pgmq", "vault") if not has_schema(connection, name))
+    return () if has_schema(connection, "pgmq") else ("pgmq is not installed.",)
 
 
 def notes(connection: Connection) -> tuple[str, ...]:

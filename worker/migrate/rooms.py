@@ -79,8 +79,8 @@ def _around(statement: Statement) -> Verb:
     if statement.words[0] not in _AROUND:
         said = " ".join(statement.words[:3])
         raise MigrationError(
-            f"{statement.source}, line {statement.line}: `{said} …` does not belong into a room, which is applied again "
-            "and again: write a migration."
+            f"{statement.source}, line {statement.line}: `{said} …` does not belong into a room, which is applied "
+            "again and again: write a migration."
         )
     return Verb(statement)
 
@@ -100,7 +100,7 @@ class _Definition:
     @classmethod
     def of(cls, statement: Statement) -> _Definition | None:
         words = statement.words
-        if words[0] != "create":
+        if words[0] != "create" or len(words) < 5:
             return None
         at = 3 if words[1:3] == ("or", "replace") else 1
         kind = "function" if words[at] == "procedure" else "trigger" if words[at] == "constraint" else words[at]
@@ -110,7 +110,7 @@ class _Definition:
             schema, name = _qualified(statement, at, kind)
             return cls(statement, kind, schema, name, "", statement.tokens[at + 2].end, after_create)
         if kind in {"policy", "trigger"}:
-            on = words.index("on", at + 1) + 1 if "on" in words[at + 1 :] else len(words)
+            on = words.index("on", at) + 1 if "on" in words[at:] else len(words)
             schema, table = _qualified(statement, on, "table")
             return cls(statement, kind, schema, statement.tokens[at].name, table, 0, after_create)
         return None

@@ -19,8 +19,8 @@ _TOKEN = re.compile(
     | (?P<string>[eE]'(?:[^'\\]|\\.|'')*'|[bBxXnN]?'(?:[^']|'')*')
     | (?P<quoted>"(?:[^"]|"")*")
     | (?P<dollar>\$(?:[^\W\d]\w*)?\$)
-    | (?P<word>[^\W\d][\w$]*)
     | (?P<open>[eE]?'|")
+    | (?P<word>[^\W\d][\w$]*)
     | (?P<other>.)
     """,
     re.VERBOSE | re.DOTALL,

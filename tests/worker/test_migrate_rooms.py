@@ -1,0 +1,235 @@
+"""Once its rooms are applied a database is what a fresh installation would be; what did not change was not touched."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.fix_migrate import Source
+from tests.fix_postgres import Database
+from worker.migrate import MigrationError
+
+ROOM = """
+create or replace function bilag_internal.mine() returns setof uuid language sql stable
+as $$ select bilag_internal.me() $$;
+
+create or replace function bilag_internal.me() returns uuid language sql stable as $$ select auth.uid() $$;
+
+create or replace function bilag_internal.guard() returns trigger language plpgsql as $$ begin return new; end $$;
+
+create policy own_rows on bilag.claims for select to authenticated
+using (owner = any (array(select bilag_internal.mine())));
+
+create trigger guard_claims before update of amount, owner on bilag.claims
+for each row execute function bilag_internal.guard();
+
+create or replace view bilag.sums with (security_invoker = true) as
+  select owner, sum(amount) as total from bilag.claims where owner = bilag_internal.me() group by owner;
+comment on view bilag.sums is 'Sums.';
+"""
+
+TOUCHED = """
+    select 'policy', oid, xmin::text from pg_policy where polrelid = 'bilag.claims'::regclass
+    union all select 'trigger', oid, xmin::text from pg_trigger where tgrelid = 'bilag.claims'::regclass
+    union all select 'view', ev_class, xmin::text from pg_rewrite where ev_class = 'bilag.sums'::regclass
+    order by 1
+"""
+MADE = "select kind || ' ' || identity from bilag_internal.verb_objects order by 1"
+
+
+@pytest.fixture
+def migrated(source: Source, empty_database: Database) -> Database:
+    source.room("10_claims.sql", ROOM)
+    source.migrate(empty_database)
+    return empty_database
+
+
+def refused(source: Source, database: Database) -> str:
+    with pytest.raises(MigrationError) as raised:
+        source.migrate(database)
+    return str(raised.value)
+
+
+def rewrite(source: Source, old: str, new: str, room: str = ROOM) -> None:
+    assert old in room
+    source.room("10_claims.sql", room.replace(old, new))
+
+
+def test_a_room_makes_functions_views_policies_and_triggers(migrated: Database) -> None:
+    assert [row[0] for row in migrated.sql(MADE)] == [
+        "function bilag_internal.guard()",
+        "function bilag_internal.me()",
+        "function bilag_internal.mine()",
+        "policy own_rows on bilag.claims",
+        "trigger guard_claims on bilag.claims",
+        "view bilag.sums",
+    ]
+    assert migrated.value("select to_regnamespace('bilag_migrate')") is None
+
+
+def test_twice_changes_nothing(source: Source, migrated: Database) -> None:
+    assert not source.migrate(migrated).changed
+    assert source.migrate(migrated, check=True).drift == ()
+    assert migrated.value("select count(*) from bilag_internal.verbs") == 1
+
+
+def test_what_did_not_change_is_not_touched(source: Source, migrated: Database) -> None:
+    before = migrated.sql(TOUCHED)
+    source.room("20_more.sql", "create or replace function bilag.more() returns int language sql as 'select 1';")
+    assert source.migrate(migrated).verbs_applied
+    assert len(before) == 3
+    assert migrated.sql(TOUCHED) == before
+
+
+def test_a_policy_that_changed_is_replaced(source: Source, migrated: Database) -> None:
+    rewrite(source, "to authenticated", "to authenticated, service_role")
+    source.migrate(migrated)
+    assert migrated.sql("select roles::text from pg_policies") == [("{authenticated,service_role}",)]
+
+
+def test_a_trigger_that_changed_is_replaced(source: Source, migrated: Database) -> None:
+    rewrite(source, "before update of amount, owner on", "before insert on")
+    source.migrate(migrated)
+    assert "BEFORE INSERT ON" in migrated.value("select pg_get_triggerdef(oid) from pg_trigger where not tgisinternal")
+
+
+def test_a_constraint_trigger_that_changed_is_replaced(source: Source, migrated: Database) -> None:
+    constraint = (
+        "create constraint trigger late after {} on bilag.claims for each row execute function bilag_internal.guard();"
+    )
+    for event in ("insert", "update"):
+        source.room("20_late.sql", constraint.format(event))
+        source.migrate(migrated)
+        assert migrated.value(
+            "select pg_get_triggerdef(oid) ilike 'create constraint trigger late after ' || %s || ' on%%' "
+            "from pg_trigger where tgname = 'late'",
+            event,
+        )
+
+
+def test_a_view_that_changed_is_replaced_whatever_its_columns(source: Source, migrated: Database) -> None:
+    rewrite(source, "select owner, sum(amount) as total", "select count(*) as claims, owner")
+    source.migrate(migrated)
+    assert migrated.value(
+        "select string_agg(attname, ' ') from pg_attribute where attrelid = 'bilag.sums'::regclass"
+    ) == ("claims owner")
+    assert migrated.value("select obj_description('bilag.sums'::regclass)") == "Sums."
+
+
+def test_a_view_whose_options_alone_changed_is_replaced(source: Source, migrated: Database) -> None:
+    rewrite(source, "with (security_invoker = true) ", "")
+    source.migrate(migrated)
+    assert migrated.value("select reloptions from pg_class where oid = 'bilag.sums'::regclass") is None
+
+
+def test_a_view_of_all_columns_follows_the_view_below_it(source: Source, migrated: Database) -> None:
+    source.room("20_all.sql", "create view bilag.everything as select s.* from bilag.sums s;")
+    source.migrate(migrated)
+    rewrite(source, "sum(amount) as total", "sum(amount) as total, count(*) as claims")
+    source.migrate(migrated)
+    assert migrated.sql("select owner, total, claims from bilag.everything") == []
+
+
+def test_a_function_may_change_its_return_type_under_what_leans_on_it(source: Source, migrated: Database) -> None:
+    rewrite(source, "bilag_internal.me() returns uuid", "bilag_internal.me() returns setof uuid")
+    assert "set-returning functions are not allowed in WHERE" in refused(source, migrated)
+    changed = ROOM.replace("bilag_internal.me() returns uuid", "bilag_internal.me() returns text")
+    changed = changed.replace("select auth.uid()", "select auth.uid()::text").replace("setof uuid", "setof text")
+    rewrite(source, "owner =", "owner::text =", changed)
+    assert source.migrate(migrated).dropped == ()
+    assert migrated.value("select pg_get_function_result('bilag_internal.me()'::regprocedure)") == "text"
+    assert len(migrated.sql(TOUCHED)) == 3
+
+
+def test_a_function_may_rename_its_parameters_or_become_a_procedure(source: Source, empty_database: Database) -> None:
+    for made in (
+        "function bilag.f(a int) returns int language sql as 'select a'",
+        "function bilag.f(b int) returns int language sql as 'select b'",
+        "procedure bilag.f(b int) language sql as 'select b'",
+    ):
+        source.room("10.sql", f"create or replace {made};")
+        source.migrate(empty_database)
+    assert [row[0] for row in empty_database.sql(MADE)] == ["procedure bilag.f(integer)"]
+
+
+def test_a_function_with_other_arguments_takes_the_place_of_the_old_one(
+    source: Source, empty_database: Database
+) -> None:
+    room = """
+        create function bilag.f(a int{}) returns int language sql as 'select a';
+        create view bilag.v as select bilag.f(1) as one;
+    """
+    source.room("10.sql", room.format(""))
+    source.migrate(empty_database)
+    source.room("10.sql", room.format(", b int default 2"))
+    source.migrate(empty_database)
+    assert empty_database.value("select array_agg(oid::regprocedure::text) from pg_proc where proname = 'f'") == [
+        "bilag.f(integer,integer)"
+    ]
+    assert empty_database.value("select one from bilag.v") == 1
+
+
+def test_two_functions_of_one_name_live_side_by_side(source: Source, empty_database: Database) -> None:
+    one = "create or replace function bilag.f(a int) returns int language sql as 'select a';"
+    other = "create or replace function bilag.f(a text) returns text language sql as 'select a';"
+    source.room("10.sql", one + other)
+    source.migrate(empty_database)
+    source.room("10.sql", other + one + "comment on function bilag.f(int) is 'One.';")
+    assert source.migrate(empty_database).dropped == ()
+    assert empty_database.value("select count(*) from pg_proc where proname = 'f'") == 2
+    source.room("10.sql", other)
+    assert source.migrate(empty_database).dropped == ("function bilag.f(integer)",)
+
+
+def test_what_no_room_defines_any_more_goes(source: Source, migrated: Database) -> None:
+    source.room("10_claims.sql", ROOM[: ROOM.index("create policy")])
+    assert source.migrate(migrated).dropped == (
+        "policy own_rows on bilag.claims", "trigger guard_claims on bilag.claims", "view bilag.sums",
+    )  # fmt: skip
+    source.without_room("10_claims.sql")
+    assert len(source.migrate(migrated).dropped) == 3
+    assert migrated.sql(MADE) == []
+
+
+def test_nobody_may_execute_a_new_function_by_default(source: Source, migrated: Database) -> None:
+    assert migrated.sql(
+        "select has_function_privilege('public', oid, 'execute') from pg_proc where proname = 'me'"
+    ) == [(False,)]
+    source.room("99_grants.sql", "grant execute on function bilag_internal.me() to authenticated;")
+    source.migrate(migrated)
+    assert migrated.value("select has_function_privilege('authenticated', 'bilag_internal.me()', 'execute')")
+
+
+def test_an_application_s_hook_is_never_overwritten(source: Source, empty_database: Database) -> None:
+    hook = "create or replace function bilag_hooks.who() returns text language sql as $$ select '{}' $$;"
+    source.room("10.sql", hook.format("ours"))
+    source.migrate(empty_database)
+    empty_database.sql(
+        "create or replace function bilag_hooks.who() returns text language sql as $$ select 'theirs' $$"
+    )
+    source.room("10.sql", hook.format("ours again"))
+    assert source.migrate(empty_database).verbs_applied
+    assert empty_database.value("select bilag_hooks.who()") == "theirs"
+    source.without_room("10.sql")
+    source.migrate(empty_database)
+    assert empty_database.value("select bilag_hooks.who()") == "theirs"
+
+
+def test_adapters_are_announced_when_they_or_the_rooms_changed(source: Source, empty_database: Database) -> None:
+    source.noun("0003_log.sql", "create table bilag_internal.log (id int generated always as identity, said jsonb);")
+    source.room(
+        "10.sql",
+        """
+        create or replace function bilag_internal.announce_type(said jsonb) returns void language sql
+        as 'insert into bilag_internal.log (said) values (said)';
+        create or replace function bilag_internal.after_migrate() returns void language sql
+        as $$ insert into bilag_internal.log (said) values ('"after"') $$;
+    """,
+    )
+    first, second = [{"integrationType": "a'b\\"}], [{"integrationType": "a'b\\", "finds": True}]
+    assert source.migrate(empty_database, announcements=first).verbs_applied
+    assert not source.migrate(empty_database, announcements=first).verbs_applied
+    assert source.migrate(empty_database, check=True, announcements=second).drift
+    assert source.migrate(empty_database, announcements=second).verbs_applied
+    assert [row[0] for row in empty_database.sql("select said from bilag_internal.log order by id")] == [
+        first[0], "after", second[0], "after",
+    ]  # fmt: skip
