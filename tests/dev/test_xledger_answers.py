@@ -73,6 +73,7 @@ def test_a_scripted_error_may_hide_that_the_request_was_executed(client: Client,
 def test_nothing_can_look_in_several_ways(client: Client, erp: XledgerFake, empty: str, answer: Any) -> None:
     erp.empty = empty
     assert client.send(NOTHING).json() == {"data": answer}
+    assert client.ask("{ __typename }") == {"__typename": "Query"}
 
 
 def test_db_ids_are_strings_or_numbers(client: Client, erp: XledgerFake) -> None:

@@ -152,7 +152,8 @@ class XledgerFake(XledgerDial):
         session = Session(owner, self.books, self.ledger, self.local_now(), shown, manners, writes, self._between)
         query, variables, name = payload["query"], payload.get("variables"), payload.get("operationName")
         body = schema.run(query, variables, name, session.root(), wide=self.filters == "wide")
-        if self.empty == "data_null" and body.get("data") and set(body["data"].values()) == {None}:
+        found = [value for name, value in (body.get("data") or {}).items() if name != "__typename"]
+        if self.empty == "data_null" and found and not any(found):
             body = {"data": None}
         return Answer.of_json(self.error_status if "errors" in body else 200, body)
 
