@@ -47,7 +47,8 @@ as $$
     where not coalesce(schema -> 'properties', '{}') ? s.key
     union all
     select 3, s.key, case
-        when not coalesce(p.def -> 'type', '"any"') @> to_jsonb(p.kind) and not coalesce(p.def -> 'type', '"any"') @> '"any"'
+        when p.def ? 'type' and not p.def -> 'type' @> to_jsonb(p.kind)
+            and not (p.kind = 'integer' and p.def -> 'type' @> '"number"')
           then format('The setting %I must be of type %s.', s.key,
             coalesce(p.def ->> 'type', ''))
         when p.def ? 'enum' and not p.def -> 'enum' @> s.value

@@ -128,7 +128,7 @@ def _field_of(dimension: str, settings: XledgerSettings) -> str | None:
     """The field that a dimension goes into: one that the settings name so, else one that is called so there."""
     wanted = dimension.casefold()
     fields = {field.casefold(): field for field in POSTING_DIMENSIONS}
-    fields |= {name.casefold(): field for field, name in settings.dimension_names.items()}
+    fields |= {name.casefold(): field for name, field in settings.dimension_names.items()}
     return fields.get(wanted)
 
 
