@@ -35,6 +35,7 @@ class Intake:
         self._free, self._begin, self._greet = free, begin, greet
         self.cadence = cadence
         self.asked = asyncio.Event()
+        self.first_answer_at: float | None = None
         self.refused = False
         self._closed = False
 
@@ -71,7 +72,9 @@ class Intake:
             await self._suffer(error)
             return None
         self._outages.back()
-        self.asked.set()
+        if not self.asked.is_set():
+            self.first_answer_at = now()
+            self.asked.set()
         self._begin([job for job in jobs if job], since)  # null: a lane that turned out to have nothing
         return len(jobs)
 

@@ -23,7 +23,8 @@ from worker.settler import Report, Settler
 
 Perform = Callable[[Tally, Lease], Awaitable[None]]
 _LAST_SETTLE_SECONDS = 5.0
-_SLOWEST_POLL_SECONDS = 5.0
+_SLOWEST_POLL = 5
+"""How many times the first pause between two idle polls the longest one is."""
 
 
 class Poller:
@@ -44,7 +45,7 @@ class Poller:
         self._outages = Outages(metrics.outages.add)
         self._heart = Heart(self._beat, settings.lease_seconds, on_loss=lambda _lease: metrics.losses.add())
         self._settler = Settler(self._settle, self._arrived)
-        cadence = Cadence(settings.poll_seconds, settings.poll_seconds if drain else _SLOWEST_POLL_SECONDS)
+        cadence = Cadence(settings.poll_seconds, settings.poll_seconds * (1 if drain else _SLOWEST_POLL))
         self.intake = Intake(
             database, settings, self._outages, cadence, free=self._free, begin=self._begin_all, greet=greet
         )

@@ -11,6 +11,7 @@ import re
 from base64 import b64encode, urlsafe_b64encode
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 from urllib.parse import quote, quote_plus
 
@@ -22,49 +23,55 @@ _MOST_KNOWN = 4096
 _SHORTEST_SECRET = 6
 
 _NAMES = "api[_-]?key|access[_-]?token|refresh[_-]?token|client[_-]?(?:secret|assertion)|password|passwd"
-_FORMS = tuple(
-    (re.compile(pattern, re.IGNORECASE), replacement)
-    for pattern, replacement in (
-        (r"\b(bearer|basic|token)(\s+)[\w.~+/=-]{6,}", rf"\1\2{MASK}"),
-        (r"((?:proxy-)?authorization['\"]?\s*[:=]\s*b?['\"]?)(?!bearer|basic|token)[^\s'\",;}]+", rf"\1{MASK}"),
-        (
-            rf"((?:{_NAMES})\\?['\"]?\s*[:=]\s*\\?b?['\"]?)[^\s'\"\\,;&}}]+",
-            rf"\1{MASK}",
-        ),
-        (r"(\w+://[^\s:/@]*:)[^\s@/]+@", rf"\1{MASK}@"),
-    )
+_FORMS = (
+    (r"\b(bearer|basic|token)(\s+)[\w.~+/=-]{6,}", rf"\1\2{MASK}"),
+    (r"((?:proxy-)?authorization['\"]?\s*[:=]\s*b?['\"]?)(?!bearer|basic|token)[^\s'\",;}]+", rf"\1{MASK}"),
+    (rf"((?:{_NAMES})\\?['\"]?\s*[:=]\s*\\?b?['\"]?)[^\s'\"\\,;&}}]+", rf"\1{MASK}"),
+    (r"(\w+://[^\s:/@]*:)[^\s@/]+@", rf"\1{MASK}@"),
 )
-_SECRET_KEYS = re.compile(
-    r"(^|_|-)(authorization|password|passwd|secret|api_?key|access_?token|refresh_?token)$", re.IGNORECASE
-)
-_REFUSED_BY_JSONB = re.compile("[\x00\ud800-\udfff]")
+_SECRET_KEY = r"(^|_|-)(authorization|password|passwd|secret|api_?key|access_?token|refresh_?token)$"
 
 _known: OrderedDict[str, None] = OrderedDict()
+_longest_first: tuple[str, ...] = ()
 
 
 def guard(secret: str) -> None:
     """Remember a secret, so that it is masked wherever it turns up from now on. The oldest are forgotten."""
+    global _longest_first  # noqa: PLW0603 - what is secret is so for the whole process
+    known = len(_known)
     for part in _parts(secret):
         for form in _encodings(part):
             _known[form] = None
             _known.move_to_end(form)
+    if len(_known) == known:
+        return
     while len(_known) > _MOST_KNOWN:
         _known.popitem(last=False)
+    _longest_first = tuple(sorted(_known, key=len, reverse=True))  # one secret may be a part of another
 
 
 def redact(text: str) -> str:
     """The text with every credential masked, by value first and then by form."""
-    for secret in _known:
+    for secret in _longest_first:
         if secret in text:
             text = text.replace(secret, MASK)
-    for form, replacement in _FORMS:
+    for form, replacement in _forms():
         text = form.sub(replacement, text)
     return text
 
 
+@cache
+def _forms() -> tuple[tuple[re.Pattern[str], str], ...]:
+    return tuple((re.compile(form, re.IGNORECASE), replacement) for form, replacement in _FORMS)
+
+
+def _is_secret_key(key: str) -> bool:
+    return re.search(_SECRET_KEY, key, re.IGNORECASE) is not None
+
+
 def scrub(text: str) -> str:
     """The text without what jsonb refuses (NUL, lone surrogates): no outcome is lost to its message."""
-    return _REFUSED_BY_JSONB.sub("\ufffd", text)
+    return re.sub("[\x00\ud800-\udfff]", "\ufffd", text)
 
 
 def message(text: str) -> str:
@@ -74,7 +81,7 @@ def message(text: str) -> str:
 
 def redact_value(value: Any, key: str = "") -> Any:
     """A value of a log event, at any depth: secrets masked, by key, by type, by value and by form."""
-    if key and _SECRET_KEYS.search(key) and value is not None:
+    if key and _is_secret_key(key) and value is not None:
         return MASK
     if isinstance(value, str):
         return redact(value)
@@ -110,7 +117,7 @@ def _parts(secret: str) -> list[str]:
             parsed = json.loads(secret)
         except ValueError:
             return parts
-        parts += [str(value) for key, value in parsed.items() if _SECRET_KEYS.search(key)]
+        parts += [str(value) for key, value in parsed.items() if _is_secret_key(key)]
     return parts
 
 

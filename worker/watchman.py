@@ -12,9 +12,9 @@ import socket
 from collections.abc import Callable, Mapping
 
 from worker import telemetry
-from worker.contract import CONTRACT
 from worker.database import Database, Outage, Refusal
 from worker.leases import now
+from worker.version import CONTRACT
 
 STALE_SECONDS = 120.0
 ROUND_SECONDS = 30.0

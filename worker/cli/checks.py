@@ -1,0 +1,168 @@
+"""What ``bilag doctor`` looks at: every dependency and setting, each with its mend. Nothing is changed by looking."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+import psycopg
+
+from worker import adapters
+from worker.cli.people import told
+from worker.cli.told import Told, sentence
+from worker.contract import CONTRACT
+from worker.database import ACT_AS_WORKER, HELLO, conninfo
+from worker.settings import Settings, SettingsError
+from worker.version import bilag_version
+from worker.watchman import STALE_SECONDS
+
+_OLDEST_SERVER = 150000
+_MOST_SKEW_SECONDS = 5.0
+
+_WITHOUT_CREDENTIAL = """
+    select o.name || ' ' || c.integration_type
+    from bilag.integration_config c
+    join bilag.integration_types t on t.integration_type = c.integration_type
+    join bilag.organizations o on o.id = c.org_id
+    where c.enabled and t.needs_credential and (c.credential_version = 0 or c.credential_expires_at <= now())
+    order by 1"""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at. ``mend`` says what to do when it is not well."""
+
+    name: str
+    well: bool
+    said: str
+    mend: str = ""
+
+
+def look(settings: Settings) -> Iterator[Check]:
+    """All checks. Each stands alone, so that one failure does not hide another."""
+    for name, mend, ask in _CHECKS:
+        try:
+            yield Check(name, True, ask(settings))
+        except (Told, SettingsError) as error:
+            yield Check(name, False, sentence(str(error)), mend)
+
+
+@contextmanager
+def _connected(url: str) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
+    with told(), psycopg.connect(conninfo(url, "bilag doctor"), prepare_threshold=None) as connection:
+        yield connection
+        connection.rollback()
+
+
+def _server(settings: Settings) -> str:
+    with _connected(settings.worker_url) as connection:
+        number, version = connection.info.server_version, connection.info.parameter_status("server_version")
+        if number < _OLDEST_SERVER:
+            raise Told(f"Postgres {version} is too old: Bilag needs 15 or later.")
+        return f"Postgres {version}, as {connection.info.user} in {connection.info.dbname}"
+
+
+def _clock(settings: Settings) -> str:
+    with _connected(settings.worker_url) as connection:
+        ((there,),) = connection.execute("select extract(epoch from clock_timestamp())").fetchall()
+        skew = abs(time.time() - float(there))
+        if skew > _MOST_SKEW_SECONDS:
+            raise Told(f"The clocks of this machine and of the database differ by {skew:.0f} s.")
+        return f"{skew:.1f} s apart"
+
+
+def _role(settings: Settings) -> str:
+    with _connected(settings.worker_url) as connection:
+        connection.execute(ACT_AS_WORKER, ("10s",))
+        return f"{connection.info.user} may act as bilag_worker"
+
+
+def _hello(settings: Settings) -> dict[str, Any]:
+    """What the database says to a worker like this one; rolled back, so that no such worker is seen."""
+    me = (uuid4(), socket.gethostname(), os.getpid(), bilag_version(), CONTRACT, settings.environment)
+    with _connected(settings.worker_url) as connection:
+        connection.execute(ACT_AS_WORKER, ("10s",))
+        ((said,),) = connection.execute(HELLO, me).fetchall()
+        return dict(said)
+
+
+def _agreement(settings: Settings) -> str:
+    said = _hello(settings)
+    return f"contract {said['contract']}, environment {said['environment']}, and Vault answers"
+
+
+def _tick(settings: Settings) -> str:
+    age = _hello(settings).get("tickAge")
+    if age is None:
+        raise Told("Nothing has ticked in this database yet: schedules do not start and nothing heals.")
+    if age > STALE_SECONDS:
+        raise Told(f"The last tick was {age:.0f} s ago: schedules do not start and nothing heals.")
+    return f"the last tick was {age:.0f} s ago"
+
+
+def _schema(settings: Settings) -> str:
+    from worker.migrate import MigrationError, migrate
+
+    try:
+        drift = migrate(settings.owner_url, check=True).drift
+    except MigrationError as error:
+        raise Told(str(error)) from None
+    if drift:
+        raise Told(f"The schema is not at this version: {' '.join(drift)}")
+    return "at this version"
+
+
+def _credentials(settings: Settings) -> str:
+    with _connected(settings.owner_url) as connection:
+        missing = [name for (name,) in connection.execute(_WITHOUT_CREDENTIAL).fetchall()]
+    if missing:
+        raise Told(f"No valid credential for: {', '.join(missing)}.")
+    if settings.credential_fallback != "none":
+        raise Told("BILAG_CREDENTIAL_FALLBACK is on: credentials may come from the environment.")
+    return "every enabled integration has one"
+
+
+def _listening(settings: Settings) -> str:
+    url = settings.listen_url or settings.worker_url
+    channel = f"bilag_doctor_{uuid4().hex}"
+    with _connected(url) as connection:
+        connection.commit()
+        connection.autocommit = True
+        connection.execute(f'listen "{channel}"'.encode())
+        connection.execute("select pg_notify(%s, '')", (channel,))
+        if any(True for _ in connection.notifies(timeout=2, stop_after=1)):
+            return "wake-ups arrive"
+    if settings.listen_url:
+        raise Told("BILAG_LISTEN_URL is not a direct connection: no notification came back.")
+    return "DATABASE_URL goes through a pooler: work is found by polling"
+
+
+def _adapters(_settings: Settings) -> str:
+    broken, keys = [], adapters.keys()
+    for key in keys:
+        try:
+            adapters.load(key)
+        except (ImportError, TypeError, AttributeError, SyntaxError) as error:
+            broken.append(f"{key} ({error})")
+    if broken:
+        raise Told(f"These adapters do not load: {', '.join(broken)}.")
+    return ", ".join(keys)
+
+
+_CHECKS: tuple[tuple[str, str, Callable[[Settings], str]], ...] = (
+    ("server", "Check DATABASE_URL, and that Postgres runs.", _server),
+    ("clock", "Synchronise the clocks (NTP).", _clock),
+    ("role", "grant bilag_worker to the login of DATABASE_URL; run bilag migrate first.", _role),
+    ("agreement", "See the sentence; docs/operations.md has more.", _agreement),
+    ("schema", "Run bilag migrate.", _schema),
+    ("tick", "Start a worker, or look at cron.job_run_details.", _tick),
+    ("credentials", "bilag secret set ORG TYPE.", _credentials),
+    ("listening", "Set BILAG_LISTEN_URL to a direct connection, or unset it.", _listening),
+    ("adapters", "Mend the file in worker/adapters/.", _adapters),
+)

@@ -1,0 +1,57 @@
+"""``bilag worker`` and ``bilag version``."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+import click
+
+from worker import settings, telemetry
+from worker.cli.told import Told, sentence
+
+_QUEUES = ("exports",)
+
+
+@click.command()
+@click.option("--drain", is_flag=True, help="Exit 0 when no work is due or in flight.")
+@click.option("--concurrency", type=click.IntRange(1, 1000), help="Jobs at once; else BILAG_CONCURRENCY.")
+@click.option("--queues", default="exports", show_default=True, help="Which queues to serve, separated by commas.")
+def worker(drain: bool, concurrency: int | None, queues: str) -> int:
+    """Do the work: claim, call the accounting systems, report, until stopped."""
+    _check(queues)
+    found = settings.load()
+    if concurrency:
+        found = replace(found, concurrency=concurrency)
+    telemetry.configure(found.log_level, found.log_format)
+    from worker.database import Outage, Refusal
+    from worker.service import serve
+
+    try:
+        return asyncio.run(serve(found, drain=drain))
+    except Outage as error:
+        raise Told(sentence(f"The database cannot be reached: {error}")) from None
+    except Refusal as error:
+        raise Told(sentence(str(error), error.hint)) from None
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def version(as_json: bool) -> None:
+    """Print the version, and the contract that this worker keeps with the database."""
+    from worker.cli.show import print_json
+    from worker.contract import CONTRACT
+    from worker.version import bilag_version
+
+    if as_json:
+        print_json({"version": bilag_version(), "contract": CONTRACT})
+    else:
+        click.echo(f"bilag {bilag_version()}, contract {CONTRACT}")
+
+
+def _check(queues: str) -> None:
+    for queue in filter(None, (name.strip() for name in queues.split(","))):
+        if queue not in _QUEUES:
+            raise click.BadParameter(
+                f"there is no queue {queue!r}; there is {', '.join(_QUEUES)}.", param_hint="--queues"
+            )
