@@ -6,7 +6,7 @@ database is what a fresh installation would be, and what did not change was not 
 ever dropped.
 
     statements   cuts SQL into statements             connection   one connection, one lock, patience
-    nouns        migrations/, once                    prepare      pgmq, Vault, pg_cron
+    nouns        migrations/, once                    components   pgmq, Vault, pg_cron
     rooms        sql/, what each statement defines    verbs        applies the rooms through engine.sql
     ledger       what was done, in bilag_internal     supabase     the same as files for `supabase db push`
 """
@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from worker.migrate import supabase
+from worker.migrate.components import missing, notes, prepare
 from worker.migrate.connection import PATIENCE, Connection, Patience, connect, locked, looking
 from worker.migrate.ledger import make_ledger
 from worker.migrate.nouns import Noun, apply_next, pending, read_nouns
-from worker.migrate.prepare import missing, notes, prepare
 from worker.migrate.report import MigrationError, Report
 from worker.migrate.rooms import Announcement, Rooms, read_rooms
 from worker.migrate.verbs import apply_rooms, due

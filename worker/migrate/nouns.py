@@ -42,6 +42,8 @@ class Noun:
 def read_nouns(folder: Path) -> tuple[Noun, ...]:
     """The migrations of a folder in order. Raises MigrationError for a name, a number or a statement that cannot be."""
     nouns = tuple(_read(path) for path in sorted(folder.glob("*.sql")))
+    if not nouns:
+        raise MigrationError(f"The folder {folder} holds no migrations: Bilag is not installed as a whole.")
     for earlier, later in pairwise(nouns):
         if earlier.version == later.version:
             raise MigrationError(
