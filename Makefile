@@ -13,7 +13,7 @@ help:
 	@echo 'make bench  the benchmark table        make chaos  the long chaos run'
 	@echo 'make lock   renew the lock files from pyproject.toml'
 
-.venv/installed: requirements.lock pyproject.toml dev/venv.sh
+.venv/installed: requirements.lock dev/venv.sh
 	@dev/venv.sh
 
 demo: .venv/installed

@@ -46,7 +46,7 @@ class Running:
 
     def add(self, module: str, *arguments: str, environment: Mapping[str, str] | None = None) -> None:
         """Run ``python -m module …`` until the stack goes down; what it prints is in ``.bilag/<module>.log``."""
-        with (FOLDER / f"{module}.log").open("ab") as log:
+        with (FOLDER / f"{module}.log").open("wb") as log:
             process = subprocess.Popen(
                 [sys.executable, "-m", module, *arguments],
                 cwd=ROOT,
