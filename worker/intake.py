@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 
 from worker import telemetry
 from worker.backoff import Outages
 from worker.cadence import Cadence
-from worker.database import Database, Job, Outage, Refusal
-from worker.leases import now
-from worker.settings import Settings
+from worker.database import Outage, Refusal
 
 _FATAL = ("KB010", "KB011")
 """Another contract, another environment: no waiting mends these."""
@@ -18,24 +16,23 @@ _UNKNOWN_WORKER = "KB012"
 
 
 class Intake:
-    """``free`` says how many lanes may be taken, ``begin`` takes them; ``greet`` introduces this worker anew."""
+    """``take`` claims and begins what this many free hands can hold, and says how much was handed out.
+
+    ``free`` counts the hands; ``greet`` introduces this worker anew.
+    """
 
     def __init__(
         self,
-        database: Database,
-        settings: Settings,
+        take: Callable[[int], Awaitable[int]],
         outages: Outages,
         cadence: Cadence,
         *,
         free: Callable[[], int],
-        begin: Callable[[Sequence[Job], float], None],
         greet: Callable[[], Awaitable[object]],
     ) -> None:
-        self._database, self._settings, self._outages = database, settings, outages
-        self._free, self._begin, self._greet = free, begin, greet
-        self.cadence = cadence
+        self._take, self._outages, self.cadence = take, outages, cadence
+        self._free, self._greet = free, greet
         self.asked = asyncio.Event()
-        self.first_answer_at: float | None = None
         self.refused = False
         self._closed = False
 
@@ -60,10 +57,9 @@ class Intake:
                 await self.cadence.rest()
 
     async def _ask(self, free: int) -> int | None:
-        """Claim and begin. How many lanes were handed out, or None if there was no answer."""
-        since = now()
+        """How many lanes were handed out, or None if there was no answer."""
         try:
-            jobs = await self._database.claim(free, self._settings.lease_seconds, self._settings.delivery_seconds)
+            found = await self._take(free)
         except Outage as error:
             self._outages.lost(str(error))
             await self.cadence.wait(self._outages.backoff.next())
@@ -72,11 +68,8 @@ class Intake:
             await self._suffer(error)
             return None
         self._outages.back()
-        if not self.asked.is_set():
-            self.first_answer_at = now()
-            self.asked.set()
-        self._begin([job for job in jobs if job], since)  # null: a lane that turned out to have nothing
-        return len(jobs)
+        self.asked.set()
+        return found
 
     async def _suffer(self, error: Refusal) -> None:
         """The database will not hand out work. A wrong contract or environment does not pass; a deploy does."""

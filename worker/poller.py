@@ -15,7 +15,7 @@ from worker.backoff import Outages
 from worker.cadence import Cadence
 from worker.database import Database, Job, Outage
 from worker.intake import Intake
-from worker.leases import Heart, Lease, now
+from worker.leases import Clock, Heart, Lease, now
 from worker.metrics import Metrics
 from worker.reports import Tally, failure_of_ours
 from worker.settings import Settings
@@ -39,16 +39,16 @@ class Poller:
         *,
         greet: Callable[[], Awaitable[object]],
         drain: bool = False,
+        clock: Clock = now,
     ) -> None:
         self._database, self._perform, self._settings, self._metrics = database, perform, settings, metrics
-        self._drain = drain
+        self._drain, self._clock = drain, clock
         self._outages = Outages(metrics.outages.add)
-        self._heart = Heart(self._beat, settings.lease_seconds, on_loss=lambda _lease: metrics.losses.add())
-        self._settler = Settler(self._settle, self._arrived)
+        self._heart = Heart(self._beat, settings.lease_seconds, clock, on_loss=lambda _lease: metrics.losses.add())
+        self._settler = Settler(self._settle, self._arrived, clock=clock)
         cadence = Cadence(settings.poll_seconds, settings.poll_seconds * (1 if drain else _SLOWEST_POLL))
-        self.intake = Intake(
-            database, settings, self._outages, cadence, free=self._free, begin=self._begin_all, greet=greet
-        )
+        self.intake = Intake(self._take, self._outages, cadence, free=self._free, greet=greet)
+        self.first_claim_at: float | None = None
         self._lanes: dict[str, Lease] = {}
         self._jobs: set[asyncio.Task[None]] = set()
         self._left_unsettled = False
@@ -88,10 +88,16 @@ class Poller:
     def _free(self) -> int:
         return self._settings.concurrency - self.running
 
-    def _begin_all(self, jobs: Sequence[Job], since: float) -> None:
+    async def _take(self, free: int) -> int:
+        """Claim and begin what there are hands for. A lane that turned out to have nothing counts as handed out."""
+        since = self._clock()
+        settings = self._settings
+        jobs = await self._database.claim(free, settings.lease_seconds, settings.delivery_seconds)
+        self.first_claim_at = self.first_claim_at or self._clock()
         self._metrics.claims.add()
-        for job in jobs:
+        for job in filter(None, jobs):
             self._begin(job, since, since + float(job["deliverySeconds"]))
+        return len(jobs)
 
     def _begin(self, job: Job, since: float, deadline: float) -> None:
         lease = self._heart.hold(UUID(job["token"]), since, float(job["leaseSeconds"]), deadline)
@@ -110,7 +116,7 @@ class Poller:
         longest_write = self._settings.longest_write_seconds
         try:
             with telemetry.bound(correlation_id=str(job["correlationId"]), organization_id=str(job["orgId"])):
-                async with asyncio.timeout(lease.deadline - now() + longest_write):
+                async with asyncio.timeout(lease.deadline - self._clock() + longest_write):
                     await self._perform(tally, lease)
         except TimeoutError:
             ended = "deadline"  # no failure: what is not done goes on in the next delivery
@@ -121,7 +127,7 @@ class Poller:
             tally.failure = failure_of_ours(job, f"The worker failed: {type(bug).__name__}.")
             telemetry.error("job.broke", exc_info=bug, lane=job["lane"], kind=job["kind"])
         self._metrics.jobs.add(kind=str(job["kind"]), ended=ended)
-        over = self.stopping or now() + longest_write >= lease.deadline
+        over = self.stopping or self._clock() + longest_write >= lease.deadline
         self._settler.put(tally.report(release=over))
 
     async def _settle(self, reports: Sequence[Report]) -> list[Job]:
@@ -177,7 +183,8 @@ class Poller:
             left = await self._database.work_left()
             if not left.get("due") and not left.get("inFlight"):
                 return True
-            await self._database.tick()
+            if left.get("due"):
+                await self._database.tick()
         except Outage as error:
             self._outages.lost(str(error))
         return False

@@ -93,7 +93,7 @@ class Service:
             version=bilag_version(),
             environment=self.settings.environment,
             concurrency=self.settings.concurrency,
-            first_claim_after_ms=_milliseconds_since_process_start(self.poller.intake.first_answer_at),
+            first_claim_after_ms=_milliseconds_since_process_start(self.poller.first_claim_at),
         )
         page = await self._open_page()
         try:
