@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 CORRELATION_HEADER = "X-Correlation-ID"
 LARGEST_ANSWER = 8 * 1024 * 1024
 """Bytes of an answer that are read; a larger one is :data:`Fault.TOO_LARGE`."""
-_HEADER_VALUE = re.compile(r"[\t\x20-\x7e]*")
+_HEADER_VALUE = re.compile(r"[\x21-\x7e]([\t\x20-\x7e]*[\x21-\x7e])?")
 
 
 class Client:

@@ -49,7 +49,7 @@ async def test_only_allowed_hosts_are_called_and_plain_http_only_where_it_is_all
     assert raised.value.executed is Executed.NO
 
 
-@pytest.mark.parametrize("secret", ["two\nlines", "nul\x00", "blåbær"])
+@pytest.mark.parametrize("secret", ["two\nlines", "nul\x00", "blåbær", "blank "])
 async def test_a_header_that_http_cannot_carry_is_refused_without_its_value(secret: str) -> None:
     calling, headers = Client(transport=ANSWERING).bind(uuid4()), {"Authorization": f"token {secret}"}
     with pytest.raises(errors.Misconfigured) as raised:

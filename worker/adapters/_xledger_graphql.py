@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, cast
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from worker.contract import Call
-from worker.errors import Executed, Refused
+from worker.errors import Executed, Refused, Unauthorized
 from worker.faults import Fault, Key
 from worker.http import Answer
 from worker.wire import LONGEST_WAIT
@@ -52,6 +52,7 @@ _BY_MESSAGE: tuple[tuple[re.Pattern[str], Key], ...] = (
     (re.compile("cannot query field|unknown argument|unknown type|syntax error", re.IGNORECASE), Fault.OTHER_4XX),
 )
 
+_TOKEN = re.compile(r"[\x21-\x7e]+")
 _BODY_DECIDES = (range(200, 300), (400, 422))
 
 
@@ -92,6 +93,8 @@ async def ask(
     Raises AdapterError; for a mutation that was answered with an error about its rows, Refused with its culprits.
     """
     token = (await call.credential()).get_secret_value().strip()
+    if not _TOKEN.fullmatch(token):
+        raise Unauthorized("The credential has not the form of an API token.", executed=Executed.NO)
     answer = await call.http.send(
         "POST",
         cast("XledgerSettings", call.settings).base_url,

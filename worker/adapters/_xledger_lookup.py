@@ -7,8 +7,9 @@ then not there as a whole is looked for in the ledger once more. A line seen in 
 there twice: the queue, read a last time, tells.
 
 ``glImportItems`` and ``journalEntries`` filter by ``modifiedAt_gte`` [T X6]; no filter of ``glImportItemErrors`` is
-known. Pages go by the cursor of the last edge, at most 10,000 rows each [C X1, X4]. Any connection or its ``edges`` may
-be null when empty [T X7], but only an answer that carries the ``__typename`` we also asked for proves that it is.
+known. Pages go by the cursor of the last edge, at most 10,000 rows each [C X1, X4]. When empty, ``edges``, a connection
+or all of ``data`` may be null [T X7]; but a glitch may look so too. An answer that carries the ``__typename`` that was
+asked for as well is believed; without, the same is asked once more together with the chart of accounts.
 That a posted row leaves the queue is an inference [I]: if it does not, look-ups say "more than once", and nothing more
 is sent.
 """
@@ -41,6 +42,10 @@ _NODES = {
     "ledger": ("journalEntries", "dbId extIdentifier invoiceNumber amount transactionNumber"),
     "errors": ("glImportItemErrors", "dbId transactionDbId message"),
 }
+
+
+_CONTROL = "control: accounts(first: 1) { edges { node { dbId } } }"
+"""What no ledger is without: if this comes, then what does not come is not there [root: T X7]."""
 
 
 async def look_up(batch: Batch, call: Call) -> Sequence[Finding]:
@@ -78,9 +83,7 @@ class _Look:
         """Read these places to their end, all in the same requests."""
         cursors: dict[str, str | None] = dict.fromkeys(places)
         for _page in range(MOST_PAGES):
-            data = await ask(self.call, self._query(cursors), cursors)
-            if not data or "__typename" not in data:
-                raise _unreadable("Xledger's answer has no data")
+            data = await self._read(cursors)
             cursors = {
                 place: cursor
                 for place, before in cursors.items()
@@ -89,6 +92,16 @@ class _Look:
             if not cursors:
                 return
         self.is_complete = False
+
+    async def _read(self, cursors: Mapping[str, str | None]) -> Mapping[str, Any]:
+        """One page of each place. Nothing counts as nothing only beside something that is surely there."""
+        data = await ask(self.call, self._query(cursors), cursors)
+        if data and "__typename" in data:
+            return data
+        data = await ask(self.call, self._query(cursors, _CONTROL), cursors)
+        if not data or not (data.get("control") or {}).get("edges"):
+            raise _unreadable("Xledger's answer has no data")
+        return data
 
     async def at_queue_again(self) -> None:
         """Forget what has left the queue since, of the lines that were seen in the ledger too: they have moved."""
@@ -121,9 +134,9 @@ class _Look:
     def _references(self) -> set[str]:
         return {voucher.reference for voucher in self.batch.vouchers}
 
-    def _query(self, cursors: Mapping[str, str | None]) -> str:
+    def _query(self, cursors: Mapping[str, str | None], *more: str) -> str:
         variables = ", ".join(f"${place}: String" for place in cursors)
-        roots = " ".join(self._root(place) for place in cursors)
+        roots = " ".join((*(self._root(place) for place in cursors), *more))
         return f"query({variables}) {{ {roots} __typename }}"
 
     def _root(self, place: str) -> str:
