@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from worker.migrate import supabase
 from worker.migrate.components import missing, notes, prepare
 from worker.migrate.connection import PATIENCE, Connection, Patience, connect, locked, looking
-from worker.migrate.ledger import make_ledger
+from worker.migrate.ledger import as_owner, make_ledger
 from worker.migrate.nouns import Noun, apply_next, pending, read_nouns
 from worker.migrate.report import MigrationError, Report
 from worker.migrate.rooms import Announcement, Rooms, read_rooms
@@ -63,9 +63,9 @@ def _migrate(connection: Connection, nouns: tuple[Noun, ...], rooms: Rooms, pati
     prepared = locked(connection, patience, prepare)
     locked(connection, patience, make_ledger)
     applied: list[str] = []
-    while name := locked(connection, patience, lambda c: apply_next(c, nouns)):
+    while name := locked(connection, patience, lambda c: _next(c, nouns)):
         applied.append(name)
-    dropped = locked(connection, patience, lambda c: apply_rooms(c, rooms) if due(c, rooms) else None)
+    dropped = locked(connection, patience, lambda c: _verbs(c, rooms))
     return Report(
         prepared=prepared,
         applied=tuple(applied),
@@ -73,6 +73,16 @@ def _migrate(connection: Connection, nouns: tuple[Noun, ...], rooms: Rooms, pati
         dropped=dropped or (),
         notes=locked(connection, patience, notes),
     )
+
+
+def _next(connection: Connection, nouns: tuple[Noun, ...]) -> str | None:
+    as_owner(connection)
+    return apply_next(connection, nouns)
+
+
+def _verbs(connection: Connection, rooms: Rooms) -> tuple[str, ...] | None:
+    as_owner(connection)
+    return apply_rooms(connection, rooms) if due(connection, rooms) else None
 
 
 def _drift(connection: Connection, nouns: tuple[Noun, ...], rooms: Rooms) -> tuple[str, ...]:

@@ -7,10 +7,11 @@ installed), Vault from ``migrations/0002_vault.sql`` over pgcrypto, and pg_cron 
 from __future__ import annotations
 
 import psycopg
+from psycopg.sql import SQL, Identifier
 
 from worker.migrate.connection import Connection
 from worker.migrate.errors import first_line, passing
-from worker.migrate.ledger import has_schema
+from worker.migrate.ledger import has_schema, owner
 from worker.migrate.report import MigrationError
 
 
@@ -70,7 +71,11 @@ def _require_vault(connection: Connection) -> None:
 def _make_cron(connection: Connection) -> str | None:
     if has_schema(connection, "cron") or not _may_have_cron(connection):
         return None
-    return "pg_cron (extension)" if _refusal(connection, "create extension pg_cron") is None else None
+    if _refusal(connection, "create extension pg_cron") is not None:
+        return None
+    if (role := owner(connection)) is not None:  # a superuser made it for whoever goes on from here
+        connection.execute(SQL("grant usage on schema cron to {}").format(Identifier(role)))
+    return "pg_cron (extension)"
 
 
 def _may_have_cron(connection: Connection) -> bool:

@@ -24,6 +24,28 @@ def has_ledger(connection: Connection) -> bool:
     return found.fetchone() is not None
 
 
+def owner(connection: Connection) -> str | None:
+    """The role that migrated here first, and owns it all."""
+    row = connection.execute(
+        "select r.rolname::text from pg_class c join pg_namespace n on n.oid = c.relnamespace join pg_roles r "
+        "on r.oid = c.relowner where n.nspname = 'bilag_internal' and c.relname = 'verb_objects'"
+    ).fetchone()
+    return row[0] if row else None
+
+
+def as_owner(connection: Connection) -> None:
+    """Goes on, until the transaction ends, as the role that migrated here first.
+
+    So everything keeps one owner, also if a superuser steps in now and then. Who may not be that role stays who they
+    are, and hears from the server what they may not do.
+    """
+    connection.execute(
+        "select set_config('role', %(owner)s, true) "
+        "where %(owner)s::text <> current_user and pg_has_role(current_user, %(owner)s::text, 'member')",
+        {"owner": owner(connection)},
+    )
+
+
 def make_ledger(connection: Connection) -> None:
     """Makes the ledger where there is none."""
     if not has_ledger(connection):
