@@ -18,7 +18,7 @@ create table bilag.expense_claims (
   updated_at          timestamptz not null default now(),
   constraint claim_number_is_unique_in_its_organisation unique (org_id, claim_number),
   constraint claim_is_addressed_with_its_organisation unique (id, org_id),
-  constraint claim_number_is_not_empty check (claim_number <> ''),
+  constraint claim_number_has_one_to_hundred_characters check (length(claim_number) between 1 and 100),
   constraint status_is_known check (status in ('draft', 'submitted', 'approved', 'rejected', 'withdrawn')),
   constraint approved_claim_has_an_approval_time check (status <> 'approved' or approved_at is not null),
   constraint currency_is_three_letters check (currency ~ '^[A-Z]{3}$')

@@ -79,6 +79,7 @@ create table bilag.export_lanes (
   deliveries           integer not null default 0,
   in_flight            boolean not null default false,
   voucher_number_last  bigint not null default 0,
+  credential_version   integer,
   lease_seconds        integer not null default 60,
   delivery_seconds     integer not null default 150,
   failures             integer not null default 0,
@@ -97,4 +98,5 @@ comment on column bilag.export_lanes.msg_id is 'The hint that was sent for it, i
 comment on column bilag.export_lanes.deliver_until is 'A lease is not prolonged past this without progress.';
 comment on column bilag.export_lanes.deliveries is 'How often it was handed out without any progress since.';
 comment on column bilag.export_lanes.in_flight is 'Items are marked sending under this lease.';
+comment on column bilag.export_lanes.credential_version is 'The version of the credential that the current job was handed with.';
 comment on column bilag.export_lanes.voucher_number_last is 'Last voucher number given out; numbers are never reused.';

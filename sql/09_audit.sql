@@ -6,6 +6,8 @@ language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
 as $$
 declare
   round integer := 0;
+  moment timestamptz := bilag_internal.now();
+  who uuid := bilag_internal.caller();
 begin
   if coalesce(cardinality(entries), 0) = 0 then
     return;
@@ -22,8 +24,8 @@ begin
     round := round + 1;
     with link as (
       select e.*, h.sequence + 1 as sequence, h.hash as previous_hash,
-        bilag_internal.audit_hash(h.hash, e.org_id, h.sequence + 1, bilag_internal.now(), e.action, e.integration_type, e.run_id,
-          session_user::text, bilag_internal.caller(), e.note, e.details, e.vouchers_sha256) as hash
+        bilag_internal.audit_hash(h.hash, e.org_id, h.sequence + 1, moment, e.action, e.integration_type, e.run_id,
+          session_user::text, who, e.note, e.details, e.vouchers_sha256) as hash
       from (
         select u.*, row_number() over (partition by u.org_id order by u.n) as nth
         from unnest(entries) with ordinality as u (org_id, action, integration_type, run_id, note, details, vouchers_sha256, n)
@@ -34,12 +36,11 @@ begin
       insert into bilag.bufdir_export_audit_log (
         org_id, sequence, occurred_at, action, integration_type, run_id, acted_as, user_id, note, details, vouchers_sha256,
         previous_hash, hash)
-      select l.org_id, l.sequence, bilag_internal.now(), l.action, l.integration_type, l.run_id, session_user,
-        bilag_internal.caller(), l.note, l.details, l.vouchers_sha256, l.previous_hash, l.hash
+      select l.org_id, l.sequence, moment, l.action, l.integration_type, l.run_id, session_user, who, l.note, l.details, l.vouchers_sha256, l.previous_hash, l.hash
       from link l
     )
     update bilag_internal.audit_heads h set sequence = l.sequence, hash = l.hash from link l where h.org_id = l.org_id;
-    exit when not found;
+    exit when not found or round >= cardinality(entries);
   end loop;
 end $$;
 
@@ -49,7 +50,7 @@ create or replace function bilag_internal.audit_hash(
   previous_hash bytea, org_id uuid, sequence bigint, occurred_at timestamptz, action text, integration_type text, run_id uuid,
   acted_as text, user_id uuid, note text, details jsonb, vouchers_sha256 bytea
 ) returns bytea
-language sql immutable set search_path = pg_catalog, pg_temp
+language sql stable
 as $$
   select sha256(previous_hash || convert_to(jsonb_build_array(
     org_id, sequence, extract(epoch from occurred_at), action, integration_type, run_id, acted_as, user_id, note, details,

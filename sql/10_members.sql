@@ -17,15 +17,14 @@ create or replace function bilag_internal.is_service() returns boolean
 language sql stable set search_path = pg_catalog, pg_temp
 as $$
   -- Inside a definer function current_user is the owner; who called is in the role setting that PostgREST and psql leave.
-  select case coalesce(nullif(current_setting('role', true), 'none'), session_user::text)
-    when 'authenticated' then false
-    when 'anon' then false
-    else true
-  end
+  select pg_has_role(c.role, 'service_role', 'USAGE') or pg_has_role(c.role, n.nspowner, 'USAGE')
+  from (select coalesce(nullif(current_setting('role', true), 'none'), session_user::text)::name as role) as c
+  cross join pg_namespace n
+  where n.nspname = 'bilag'
 $$;
 
 comment on function bilag_internal.is_service() is
-  'True for service_role, the owner and a DBA; false for a person of the application. Grants keep all others from calling at all.';
+  'True for service_role, the owner and a superuser, and for logins that have their rights; false for everybody else.';
 
 create or replace function bilag_internal.require_finance(org_id uuid) returns void
 language plpgsql stable security definer set search_path = pg_catalog, pg_temp

@@ -77,7 +77,7 @@ begin
       results := results || jsonb_build_object('claimNumber', claim ->> 'claim_number', 'result', did);
     exception
       -- One bad claim is told and skipped; anything that is not about the data still stops the call.
-      when sqlstate 'KB001' or sqlstate 'KB006' or sqlstate 'KB008' or integrity_constraint_violation or data_exception then
+      when sqlstate 'KB001' or sqlstate 'KB006' or sqlstate 'KB008' or integrity_constraint_violation or data_exception or program_limit_exceeded then
         get stacked diagnostics sentence = message_text, code = returned_sqlstate;
         results := results || jsonb_build_object('claimNumber',
           case when jsonb_typeof(claim) = 'object' then claim ->> 'claim_number' end, 'result', 'refused', 'code', code, 'message', sentence);

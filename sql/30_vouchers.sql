@@ -1,18 +1,16 @@
 -- Which claims go, and what voucher each becomes: one statement for an export and for its preview, so that what was shown is
 -- what is booked. It is pure: it reads, and the rooms that call it freeze what it says.
+-- These helpers have no SET clause, so that Postgres can inline them; they run inside verbs that pin the search_path.
 
 create or replace function bilag_internal.reference(integration_id uuid, claim_id uuid, revision integer, reversal boolean default false)
 returns text
-language sql immutable set search_path = pg_catalog, pg_temp
+language sql immutable
 as $$
-  -- 'BL' and 90 bits of our own ids in Crockford's base 32. Hashed from ids and not drawn by lot, so that a database restored to
-  -- an hour ago gives a claim the name under which the vendor already has it.
-  select 'BL' || string_agg(
-      substr('0123456789ABCDEFGHJKMNPQRSTVWXYZ', 1 + (get_byte(h.digest, n) & 31), 1), '' order by n)
-  from (select sha256(convert_to(
-      integration_id::text || '/' || claim_id::text || '/' || revision::text || case when reversal then '/R' else '' end,
-      'UTF8')) as digest) as h,
-    generate_series(0, 17) as n
+  -- 'BL' and 18 characters of base 64 in capitals: 93 bits against collision. Hashed from our ids and not drawn by lot, so that a
+  -- database restored to an hour ago gives a claim the name under which the vendor already has it.
+  select 'BL' || substr(translate(upper(encode(sha256(convert_to(
+    integration_id::text || '/' || claim_id::text || '/' || revision::text || case when reversal then '/R' else '' end, 'UTF8')),
+    'base64')), '+/', '01'), 1, 18)
 $$;
 
 comment on function bilag_internal.reference(uuid, uuid, integer, boolean) is
@@ -20,7 +18,7 @@ comment on function bilag_internal.reference(uuid, uuid, integer, boolean) is
 
 create or replace function bilag_internal.candidates(integration_ids uuid[], cutoffs timestamptz[])
 returns table (integration_id uuid, claim_id uuid)
-language sql stable set search_path = pg_catalog, pg_temp
+language sql stable
 as $$
   select c.id, x.id
   from unnest(integration_ids, cutoffs) as s (integration_id, cutoff_at)
@@ -52,7 +50,7 @@ create or replace function bilag_internal.vouchers(integration_ids uuid[], claim
 returns table (
   integration_id uuid, claim_id uuid, claim_number text, approved_at timestamptz, posting_date date, currency text,
   amount numeric, line_count integer, content jsonb, reason_code text, reason_params jsonb)
-language sql stable set search_path = pg_catalog, pg_temp
+language sql stable
 as $$
   with pairs as materialized (
     select c.id as integration_id, c.org_id, c.integration_type, c.books_closed_until,
@@ -147,3 +145,34 @@ $$;
 
 comment on function bilag_internal.vouchers(uuid[], uuid[], date[]) is
   'The balanced voucher that each claim becomes in its integration, or the reason code for which it cannot be booked.';
+
+-- The same with what this integration made of the claim before. `unchanged`: it was rejected, and would become exactly what was
+-- rejected; a claim is tried again when the claim, a mapping or a setting changed, which all show in what it would become.
+create or replace function bilag_internal.proposals(integration_ids uuid[], claim_ids uuid[], period_ends date[])
+returns table (
+  integration_id uuid, claim_id uuid, claim_number text, approved_at timestamptz, posting_date date, currency text,
+  amount numeric, line_count integer, content jsonb, reason_code text, reason_params jsonb, content_sha256 bytea,
+  revision integer, unchanged boolean, last_reason_code text, last_reason_params jsonb, last_message text)
+language sql stable
+as $$
+  select v.integration_id, v.claim_id, v.claim_number, v.approved_at, v.posting_date, v.currency, v.amount, v.line_count, v.content,
+    v.reason_code, v.reason_params, d.content_sha256,
+    coalesce(last.revision + case when last.reason_code = 'released_for_reexport' then 1 else 0 end, 1),
+    last.state is not distinct from 'rejected' and case
+      when v.reason_code is not null
+        then (last.reason_code, last.reason_params) is not distinct from (v.reason_code, v.reason_params)
+      else last.content_sha256 is not distinct from d.content_sha256
+    end,
+    last.reason_code, last.reason_params, last.message
+  from bilag_internal.vouchers(integration_ids, claim_ids, period_ends) as v
+  cross join lateral (select sha256(convert_to(v.content::text, 'UTF8')) as content_sha256) as d
+  left join lateral (
+    select i.state, i.revision, i.reason_code, i.reason_params, i.message, i.content_sha256
+    from bilag.export_items i
+    where i.claim_id = v.claim_id and i.integration_id = v.integration_id and i.reverses is null
+    order by i.id desc limit 1
+  ) as last on true
+$$;
+
+comment on function bilag_internal.proposals(uuid[], uuid[], date[]) is
+  'What each claim becomes, and whether that is only what was rejected before.';

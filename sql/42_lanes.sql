@@ -3,9 +3,10 @@
 -- only claim() and tick() skip those that somebody holds.
 
 create or replace function bilag_internal.lane_due(lane bilag.export_lanes) returns timestamptz
-language sql stable set search_path = pg_catalog, pg_temp
+language plpgsql stable
 as $$
-  select case
+begin
+  return (select case
     when not c.enabled then null
     when c.paused_at is not null and c.paused_until is null then null
     else greatest(
@@ -21,14 +22,14 @@ as $$
       lane.circuit_open_until, case when c.paused_at is not null then c.paused_until end)
   end
   from bilag.integration_config c
-  where c.id = lane.integration_id
-$$;
+  where c.id = lane.integration_id);
+end $$;
 
 comment on function bilag_internal.lane_due(bilag.export_lanes) is
   'When the lane has something to do: its run, else the next queued one, or an item to look up; null when never.';
 
 create or replace function bilag_internal.wake_lanes(integration_ids uuid[]) returns integer
-language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off
 as $$
 declare
   ready uuid[];

@@ -6,18 +6,23 @@ create or replace function bilag_internal.start_runs(run_ids uuid[]) returns voi
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
 as $$
 declare
+  moment timestamptz := bilag_internal.now();
+  starting uuid[];
+  cutoffs timestamptz[];
   integrations uuid[];
   claims uuid[];
   periods date[];
 begin
+  select array_agg(r.integration_id), array_agg(r.cutoff_at) into starting, cutoffs
+  from bilag.export_runs r where r.id = any(run_ids);
   select array_agg(k.integration_id), array_agg(k.claim_id), array_agg(k.period_end)
   into integrations, claims, periods
   from (
     select r.integration_id, x.id as claim_id, r.period_end
-    from bilag.export_runs r
-    cross join lateral bilag_internal.candidates(array[r.integration_id], array[r.cutoff_at]) as c
+    from bilag_internal.candidates(starting, cutoffs) as c
+    join bilag.export_runs r on r.integration_id = c.integration_id and r.id = any(run_ids)
     join bilag.expense_claims x on x.id = c.claim_id
-    where r.id = any(run_ids) and x.status = 'approved'
+    where x.status = 'approved'
     order by x.id
     for share of x skip locked
   ) as k;
@@ -32,8 +37,8 @@ begin
       n.voucher_number,
       n.content || jsonb_build_object('reference', n.reference, 'voucherNumber', n.voucher_number, 'revision', n.revision),
       n.content_sha256, n.posting_date, n.currency, n.amount, n.line_count, n.reason_code, n.reason_params,
-      bilag_internal.tell(n.reason_code, n.reason_params),
-      case when n.reason_code is not null then bilag_internal.now() end, bilag_internal.now()
+      case when n.reason_code is not null then bilag_internal.tell(n.reason_code, n.reason_params) end,
+      case when n.reason_code is not null then moment end, moment
     from (
       select f.*,
         row_number() over (partition by f.run_id order by f.approved_at, f.claim_number) as position,
@@ -44,30 +49,14 @@ begin
         bilag_internal.reference(f.integration_id, f.claim_id, f.revision) as reference
       from (
         select r.id as run_id, r.org_id, r.integration_type, c.books,
-          coalesce((c.settings ->> 'voucher_number_from')::bigint, 1) as numbers_from,
-          v.*, sha256(convert_to(v.content::text, 'UTF8')) as content_sha256,
-          coalesce(last.revision + case when last.reason_code = 'released_for_reexport' then 1 else 0 end, 1) as revision,
-          last.state as last_state, last.reason_code as last_reason, last.reason_params as last_params,
-          last.content_sha256 as last_content, r.trigger = 'retry' as again
-        from bilag_internal.vouchers(integrations, claims, periods) as v
+          coalesce((c.settings ->> 'voucher_number_from')::bigint, 1) as numbers_from, v.*
+        from bilag_internal.proposals(integrations, claims, periods) as v
         join bilag.export_runs r on r.integration_id = v.integration_id and r.id = any(run_ids)
         join bilag.integration_config c on c.id = v.integration_id
-        left join lateral (
-          select i.state, i.revision, i.reason_code, i.reason_params, i.content_sha256
-          from bilag.export_items i
-          where i.claim_id = v.claim_id and i.integration_id = v.integration_id and i.reverses is null
-          order by i.id desc limit 1
-        ) as last on true
+        -- A person who retries may know of a change on the vendor's side.
+        where not v.unchanged or r.trigger = 'retry'
       ) as f
       join bilag.export_lanes l on l.integration_id = f.integration_id
-      -- A rejected claim is tried again when the claim, a mapping or a setting changed, which all show in what it would become;
-      -- and when a person retries the run, since the change may be on the vendor's side.
-      where not (
-        f.last_state is not distinct from 'rejected' and not f.again and case
-          when f.reason_code is not null
-            then (f.last_reason, f.last_params) is not distinct from (f.reason_code, f.reason_params)
-          else f.last_content is not distinct from f.content_sha256
-        end)
     ) as n
     order by n.claim_id
     on conflict do nothing;  -- another booking integration of the organisation was faster
@@ -81,7 +70,7 @@ begin
   where l.integration_id = n.integration_id and n.last is not null;
 
   update bilag.export_runs r
-  set status = 'running', started_at = bilag_internal.now(), next_position = 1,
+  set status = 'running', started_at = moment, next_position = 1,
     item_count = (select count(*) from bilag.export_items i where i.run_id = r.id)
   where r.id = any(run_ids);
 end $$;

@@ -62,33 +62,10 @@ end $$;
 
 comment on function bilag_internal.mark_batches(uuid[]) is 'Write-ahead: marks what is about to be sent, and no more.';
 
-create or replace function bilag_internal.job(lane bilag.export_lanes, kind text, items bigint[]) returns jsonb
-language sql stable set search_path = pg_catalog, pg_temp
-as $$
-  select jsonb_build_object(
-    'lane', lane.integration_id, 'token', lane.lease_token, 'leaseSeconds', lane.lease_seconds,
-    'deliverySeconds', lane.delivery_seconds, 'runId', case when kind = 'post' then lane.run_id end, 'orgId', lane.org_id,
-    'integrationType', lane.integration_type, 'settings', c.settings, 'credentialVersion', c.credential_version, 'kind', kind,
-    'correlationId', case when kind = 'post' then r.correlation_id else gen_random_uuid() end,
-    'vehicle', (array_agg(i.vehicle))[1],
-    'absenceAfterSeconds', extract(epoch from t.absence_after),
-    'items', jsonb_agg(jsonb_build_object(
-      'id', i.id, 'attempt', i.attempt, 'sentAt', i.sent_at, 'answered', i.answered, 'externalId', i.external_id,
-      'voucher', i.voucher) order by i.id))
-  from bilag.integration_config c
-  join bilag.integration_types t on t.integration_type = c.integration_type
-  join bilag.export_items i on i.id = any(items)
-  left join bilag.export_runs r on r.id = lane.run_id
-  where c.id = lane.integration_id
-  group by c.settings, c.credential_version, t.absence_after, r.correlation_id
-$$;
-
-comment on function bilag_internal.job(bilag.export_lanes, text, bigint[]) is 'All that a worker needs for one invocation, secrets apart.';
-
 -- Items of a lane to look up now: doubtful ones first, else accepted ones.
 create or replace function bilag_internal.due_looks(integration_id uuid, batch_limit integer)
 returns table (kind text, items bigint[])
-language sql stable set search_path = pg_catalog, pg_temp
+language sql stable
 as $$
   with due as (
     select i.id, i.state from bilag.export_items i
@@ -117,6 +94,7 @@ begin
   -- A token of its own for each job: a report that is told twice finds another token and changes nothing.
   update bilag.export_lanes l
   set lease_token = gen_random_uuid(), in_flight = false,
+    credential_version = (select c.credential_version from bilag.integration_config c where c.id = l.integration_id),
     run_id = coalesce(l.run_id, (
       select r.id from bilag.export_runs r
       where r.integration_id = l.integration_id and r.finished_at is null and r.due_at <= bilag_internal.now()
@@ -166,17 +144,33 @@ begin
     end if;
   end if;
 
+  -- All that a worker needs for one invocation, secrets apart.
   return query
-    select bilag_internal.job(l, k.kind, k.items)
-    from bilag.export_lanes l
-    join bilag.integration_types t on t.integration_type = l.integration_type
-    cross join lateral bilag_internal.due_looks(l.integration_id, t.vouchers_per_batch) as k
-    where l.integration_id = any(looking);
-  return query
-    select bilag_internal.job(l, 'post', array(
-      select e::bigint from jsonb_array_elements_text(marked -> l.integration_id::text) as e))
-    from bilag.export_lanes l
-    where l.integration_id = any(sending);
+    select jsonb_build_object(
+      'lane', l.integration_id, 'token', l.lease_token, 'leaseSeconds', l.lease_seconds, 'deliverySeconds', l.delivery_seconds,
+      'runId', case when w.kind = 'post' then r.id end, 'orgId', l.org_id, 'integrationType', l.integration_type,
+      'settings', c.settings, 'credentialVersion', c.credential_version, 'kind', w.kind,
+      'correlationId', case when w.kind = 'post' then r.correlation_id else gen_random_uuid() end,
+      'vehicle', min(i.vehicle), 'absenceAfterSeconds', extract(epoch from t.absence_after),
+      'items', jsonb_agg(jsonb_build_object(
+        'id', i.id, 'attempt', i.attempt, 'sentAt', i.sent_at, 'answered', i.answered, 'externalId', i.external_id,
+        'voucher', i.voucher) order by i.id))
+    from (
+      select m.key::uuid as integration_id, 'post' as kind, e::bigint as item_id
+      from jsonb_each(marked) as m cross join lateral jsonb_array_elements_text(m.value) as e
+      union all
+      select x.integration_id, k.kind, unnest(k.items)
+      from bilag.export_lanes x
+      join bilag.integration_types t on t.integration_type = x.integration_type
+      cross join lateral bilag_internal.due_looks(x.integration_id, t.vouchers_per_batch) as k
+      where x.integration_id = any(looking)
+    ) as w
+    join bilag.export_items i on i.id = w.item_id
+    join bilag.export_lanes l on l.integration_id = w.integration_id
+    join bilag.integration_config c on c.id = l.integration_id
+    join bilag.integration_types t on t.integration_type = c.integration_type
+    left join bilag.export_runs r on r.id = l.run_id
+    group by l.integration_id, c.id, t.integration_type, r.id, w.kind;
 
   perform bilag_internal.release_lanes(array(
     select i from unnest(integration_ids) as i where i <> all(coalesce(looking, '{}')) and i <> all(coalesce(sending, '{}'))));

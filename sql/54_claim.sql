@@ -1,4 +1,6 @@
--- A worker says hello, claims, and beats. Claiming deletes the hint in the transaction that stamps the lease; what the hint was
+-- A worker says hello, claims, and beats. The verbs of the hot path run with enable_seqscan off: a session keeps their plans, and one
+-- that was made while the tables were small would scan them when they are large.
+-- Claiming deletes the hint in the transaction that stamps the lease; what the hint was
 -- for is read from the lane.
 
 create or replace function bilag_internal.hello(
@@ -81,7 +83,7 @@ comment on function bilag_internal.quarantine(uuid[]) is 'Ends the run of lanes 
 create or replace function bilag_internal.claim_exports(
   worker_id uuid, slots integer, lease_seconds integer, delivery_seconds integer
 ) returns setof jsonb
-language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp set jit = off set enable_seqscan = off
 as $$
 declare
   here bilag.installation;

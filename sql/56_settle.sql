@@ -2,19 +2,20 @@
 -- evidence, and counts for the attempt that made it even when the lease is lost. A report told twice changes nothing.
 
 create or replace function bilag_internal.look_wait(state text, looks integer) returns interval
-language sql immutable set search_path = pg_catalog, pg_temp
+language plpgsql immutable
 as $$
+begin
   -- A look costs a request, and vendors bill them: soon at first, then ever rarer.
-  select case state
+  return case state
     when 'accepted' then (array['2 s', '5 s', '10 s', '20 s', '1 min', '5 min', '15 min', '1 h', '6 h']::interval[])[least(looks + 1, 9)]
     else (array['5 s', '20 s', '1 min', '5 min', '15 min', '1 h', '6 h', '1 day']::interval[])[least(looks + 1, 8)]
-  end
-$$;
+  end;
+end $$;
 
 comment on function bilag_internal.look_wait(text, integer) is 'How long until an accepted or doubtful item is looked at again.';
 
 create or replace function bilag_internal.results(reports jsonb) returns setof bilag_internal.result
-language sql immutable set search_path = pg_catalog, pg_temp
+language sql stable
 as $$
   select r.lane, r.kind, jsonb_array_length(r.results), x.id, x.attempt,
     -- What a look cannot know, and words that we do not know, are unknown: never a reason to send again.
@@ -34,12 +35,14 @@ comment on function bilag_internal.results(jsonb) is 'The outcomes in reports, o
 create or replace function bilag_internal.next_state(
   item bilag.export_items, result bilag_internal.result, ended boolean, absence_after interval
 ) returns text
-language sql stable set search_path = pg_catalog, pg_temp
+language plpgsql stable
 as $$
-  select case
+begin
+  return case
     when result.outcome in ('exported', 'accepted') then result.outcome
-    -- An earlier attempt is known to have succeeded: whatever this one met, the voucher is there.
-    when cardinality(item.succeeded_attempts) > 0 then 'exported'
+    -- Another attempt is known to have succeeded: whatever this one met, the voucher is there, and is looked for.
+    when cardinality(array_remove(item.succeeded_attempts, item.attempt)) > 0 then
+      case when result.outcome = 'unknown' then 'in_doubt' else 'accepted' end
     when result.outcome = 'import_error' then 'accepted'
     when result.outcome = 'unknown' then case when item.state = 'accepted' then 'accepted' else 'in_doubt' end
     when result.outcome = 'absent' and result.kind <> 'post' and not item.answered
@@ -51,8 +54,8 @@ as $$
     when result.outcome = 'absent' and item.reason_code = 'vanished' and not item.last_look then 'in_doubt'
     when ended or item.last_look then 'voided'
     else 'pending'
-  end
-$$;
+  end;
+end $$;
 
 comment on function bilag_internal.next_state(bilag.export_items, bilag_internal.result, boolean, interval) is
   'Item and outcome to next state: the whole transition table in one expression.';
@@ -61,6 +64,8 @@ create or replace function bilag_internal.settle_items(reports jsonb) returns vo
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
 as $$
 declare
+  moment timestamptz := bilag_internal.now();
+  told bilag_internal.result[] := array(select r::bilag_internal.result from bilag_internal.results(reports) r);
   ids bigint[];
   exported bigint[];
   doubles integer;
@@ -68,14 +73,14 @@ begin
   select array_agg(i.id) into ids
   from (
     select i.id from bilag.export_items i
-    where i.id in (select x.id from bilag_internal.results(reports) x) order by i.id for update
+    where i.id = any(array(select x.id from unnest(told) x)) order by i.id for update
   ) as i;
   if ids is null then
     return;
   end if;
 
   -- Success of an attempt that is no longer the item's: a lost lease, an answer that came late.
-  perform bilag_internal.settle_late(i, x) from bilag_internal.results(reports) x
+  perform bilag_internal.settle_late(i, x) from unnest(told) x
   join bilag.export_items i on i.id = x.id
   where x.outcome in ('exported', 'accepted') and not (x.attempt = any(i.succeeded_attempts) and i.state in ('accepted', 'exported'))
     and not (i.attempt = x.attempt and i.state in ('sending', 'in_doubt', 'accepted'));
@@ -85,16 +90,17 @@ begin
       state = n.state,
       holds = n.state not in ('rejected', 'voided'),
       suspect = n.state = 'pending' and x.outcome = 'refused',
-      answered = x.outcome not in ('unknown', 'unsent') or i.answered,
+      -- Only the write's own answer; what a look says is no answer to it.
+      answered = i.answered or (x.kind = 'post' and x.outcome not in ('unknown', 'unsent')),
       succeeded_attempts = case when x.outcome in ('exported', 'accepted') and x.attempt <> all(i.succeeded_attempts)
         then i.succeeded_attempts || x.attempt else i.succeeded_attempts end,
       external_id = coalesce(x.external_id, i.external_id),
-      booked_at = case when n.state = 'exported' then coalesce(i.booked_at, bilag_internal.now()) end,
-      settled_at = case when n.state in ('exported', 'rejected', 'voided') then bilag_internal.now() end,
+      booked_at = case when n.state = 'exported' then coalesce(i.booked_at, moment) end,
+      settled_at = case when n.state in ('exported', 'rejected', 'voided') then moment end,
       looks = case when n.state in ('accepted', 'in_doubt') and x.kind <> 'post' then i.looks + 1 else 0 end,
       last_look = i.last_look and n.state = 'in_doubt',
       next_look_at = case when n.state in ('accepted', 'in_doubt') then greatest(
-        bilag_internal.now() + bilag_internal.look_wait(n.state, case when x.kind = 'post' then 0 else i.looks + 1 end),
+        moment + bilag_internal.look_wait(n.state, case when x.kind = 'post' then 0 else i.looks + 1 end),
         -- Looked at soon, since finding it is proof at once; then only when finding nothing will prove something.
         case when n.state = 'in_doubt' and x.kind <> 'post' and not i.answered then i.sent_at + t.absence_after end) end,
       reason_code = w.reason_code,
@@ -102,7 +108,7 @@ begin
         else jsonb_strip_nulls(jsonb_build_object('message', coalesce(x.message, i.message))) end,
       message = case when w.reason_code is not null then coalesce(x.message,
         bilag_internal.tell(w.reason_code, case when x.reason_code = w.reason_code then x.reason_params else '{}' end)) end
-    from bilag_internal.results(reports) x
+    from unnest(told) x
     join bilag.export_items o on o.id = x.id
     join bilag.integration_types t on t.integration_type = o.integration_type
     left join bilag.export_runs r on r.id = o.run_id
@@ -136,7 +142,7 @@ begin
     -- A run that waited for nothing but answers has something to send again.
     update bilag.export_runs r
     set next_position = least(r.next_position, b.position),
-      due_at = case when r.due_at = 'infinity' then bilag_internal.now() else r.due_at end
+      due_at = case when r.due_at = 'infinity' then moment else r.due_at end
     from returned b where r.id = b.run_id and r.finished_at is null
   )
   select array_agg(s.id) filter (where s.state = 'exported'), (select count(*) from doubled) into exported, doubles from settled s;

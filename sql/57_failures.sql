@@ -10,17 +10,21 @@ declare
   nth integer;
 begin
   for report in
-    select l.integration_id, l.org_id, l.integration_type, l.run_id, l.failures as lane_failures, r.failures as run_failures,
+    select l.integration_id, l.org_id, l.integration_type, l.run_id, l.failures as lane_failures, l.credential_version as handed, c.credential_version, x.results, r.failures as run_failures,
       x.kind, x.failure -> 'error' as error, x.failure ->> 'reasonCode' as reason_code,
       (x.failure ->> 'retryAfterSeconds')::double precision as retry_after
-    from jsonb_to_recordset(reports) as x (lane uuid, token uuid, kind text, failure jsonb)
+    from jsonb_to_recordset(reports) as x (lane uuid, token uuid, kind text, failure jsonb, results jsonb)
     join bilag.export_lanes l on l.integration_id = x.lane and l.lease_token = x.token
+    join bilag.integration_config c on c.id = x.lane
     left join bilag.export_runs r on r.id = l.run_id
     where jsonb_typeof(x.failure) = 'object'
     order by l.integration_id
   loop
-    pause_for := make_interval(secs => least(report.retry_after, 6 * 3600));
+    -- least() passes null over.
+    pause_for := case when report.retry_after is not null then make_interval(secs => least(report.retry_after, 6 * 3600)) end;
     if report.reason_code like 'credential_%' and report.error ->> 'errorClass' = 'permanent' then
+      -- A credential that was replaced while the job ran has not been tried yet.
+      continue when report.handed is distinct from report.credential_version;
       perform bilag_internal.pause(array[report.integration_id], report.reason_code, bilag_internal.tell(report.reason_code, '{}'));
       perform bilag_internal.raise_alert('credential', report.integration_id::text, report.org_id, report.integration_type,
         bilag_internal.tell(report.reason_code, '{}'));
@@ -36,7 +40,13 @@ begin
           bilag_internal.tell('circuit_open', '{}'));
       end if;
     end if;
-    continue when report.run_id is null or report.kind <> 'post';
+    if report.kind <> 'post' then
+      -- The wait that a server asks for holds for looks too.
+      update bilag.export_items i set next_look_at = greatest(i.next_look_at, bilag_internal.now() + pause_for)
+      where i.id in (select (x ->> 'id')::bigint from jsonb_array_elements(report.results) as x) and i.next_look_at is not null;
+      continue;
+    end if;
+    continue when report.run_id is null;
 
     if report.error ->> 'errorClass' = 'permanent' and coalesce(report.reason_code, '') not like 'credential_%' then
       update bilag.export_runs r set error = report.error where r.id = report.run_id;
@@ -70,9 +80,9 @@ begin
   where l.integration_id = x.lane and l.lease_token = x.token and coalesce(jsonb_typeof(x.failure), 'null') = 'null'
     and l.failures > 0 and x.results @? '$[*] ? (@.outcome != "unsent" && @.outcome != "unknown")';
   update bilag.export_runs r set failures = 0, error = null
-  from jsonb_to_recordset(reports) as x (lane uuid, token uuid, failure jsonb)
+  from jsonb_to_recordset(reports) as x (lane uuid, token uuid, kind text, failure jsonb)
   join bilag.export_lanes l on l.integration_id = x.lane and l.lease_token = x.token
-  where r.id = l.run_id and coalesce(jsonb_typeof(x.failure), 'null') = 'null' and (r.failures > 0 or r.error is not null);
+  where r.id = l.run_id and x.kind = 'post' and coalesce(jsonb_typeof(x.failure), 'null') = 'null' and (r.failures > 0 or r.error is not null);
   perform bilag_internal.resolve_alert('circuit_open', a.problem_key, 'a call went through')
   from jsonb_to_recordset(reports) as x (lane uuid)
   join bilag.alerts a on a.kind = 'circuit_open' and a.resolved_at is null and a.problem_key = x.lane::text
@@ -82,7 +92,7 @@ end $$;
 comment on function bilag_internal.settle_failures(jsonb) is 'Back-off, pause, circuit or end, for each reported failure of a lane that is still leased.';
 
 create or replace function bilag_internal.settle_exports(worker_id uuid, reports jsonb) returns setof jsonb
-language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp set jit = off set enable_seqscan = off
 as $$
 declare
   lanes uuid[];

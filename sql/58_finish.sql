@@ -100,14 +100,30 @@ as $$
 begin
   perform bilag_internal.audit_many(array(
     select (r.org_id, 'run.' || r.status, r.integration_type, r.id, r.note,
-      jsonb_build_object('claims', bilag_internal.run_counts(r.id), 'trigger', r.trigger, 'cutoffAt', r.cutoff_at,
-        'sums', coalesce((
-          select jsonb_object_agg(s.currency, s.amount) from (
-            select i.currency, sum(i.amount)::text as amount from bilag.export_items i
-            where i.run_id = r.id and i.state in ('exported', 'accepted') group by i.currency) as s), '{}')),
-      (select sha256(string_agg(sha256(convert_to(i.voucher::text, 'UTF8')), ''::bytea order by i.voucher_number))
-        from bilag.export_items i where i.run_id = r.id and i.state in ('exported', 'accepted')))::bilag_internal.audit_entry
-    from unnest(runs) as r));
+      jsonb_build_object('trigger', r.trigger, 'cutoffAt', r.cutoff_at, 'claims', jsonb_build_object(
+          'total', coalesce(n.total, 0), 'exported', coalesce(n.exported, 0), 'accepted', coalesce(n.accepted, 0),
+          'rejected', coalesce(n.rejected, 0), 'inDoubt', coalesce(n.doubtful, 0)),
+        'sums', coalesce(n.sums, '{}')),
+      n.vouchers_sha256)::bilag_internal.audit_entry
+    from unnest(runs) as r
+    left join (
+      select c.run_id, sum(c.total) as total, sum(c.exported) as exported, sum(c.accepted) as accepted, sum(c.rejected) as rejected,
+        sum(c.doubtful) as doubtful, jsonb_object_agg(c.currency, c.amount) filter (where c.amount is not null) as sums,
+        sha256(string_agg(c.digests, ''::bytea order by c.currency)) as vouchers_sha256
+      from (
+        select i.run_id, i.currency, count(*) as total, count(*) filter (where i.state = 'exported') as exported,
+          count(*) filter (where i.state = 'accepted') as accepted, count(*) filter (where i.state = 'rejected') as rejected,
+          count(*) filter (where i.state in ('in_doubt', 'sending')) as doubtful,
+          sum(i.amount) filter (where i.state in ('exported', 'accepted'))::text as amount,
+          string_agg(sha256(convert_to(i.voucher::text, 'UTF8')), ''::bytea order by i.voucher_number)
+            filter (where i.state in ('exported', 'accepted')) as digests
+        from bilag.export_items i
+        where i.run_id = any(array(select r.id from unnest(runs) as r))
+        group by i.run_id, i.currency
+      ) as c
+      group by c.run_id
+    ) as n on n.run_id = r.id
+    order by r.org_id));
   perform bilag_internal.raise_alert('run_failed', r.integration_id::text, r.org_id, r.integration_type,
     coalesce(r.error ->> 'message', 'Every claim of the run was rejected.'), jsonb_build_object('runId', r.id))
   from unnest(runs) as r where r.status = 'failed' or (r.status = 'partially_succeeded' and r.error is not null);

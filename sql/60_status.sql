@@ -69,7 +69,11 @@ begin
     select c.claim_id from bilag_internal.candidates(array[integration.id], array[
       coalesce((preview_export.period_end + 1)::timestamp at time zone zone, bilag_internal.now() + interval '1 microsecond')]) as c
   ), vouchers as materialized (
-    select v.* from bilag_internal.vouchers(
+    select v.claim_id, v.claim_number, v.approved_at, v.currency, v.content,
+      case when v.unchanged then v.last_reason_code else v.reason_code end as reason_code,
+      case when v.unchanged then v.last_reason_params else v.reason_params end as reason_params,
+      case when v.unchanged then v.last_message else bilag_internal.tell(v.reason_code, v.reason_params) end as reason
+    from bilag_internal.proposals(
       array(select integration.id from claims), array(select c.claim_id from claims c),
       array(select preview_export.period_end from claims)) as v
   ), booked as (
@@ -89,7 +93,7 @@ begin
     'vouchers', coalesce((select jsonb_agg(b.content order by b.n) from booked b where b.n <= row_limit), '[]'),
     'rejected', coalesce((
       select jsonb_agg(jsonb_build_object('claimId', r.claim_id, 'claimNumber', r.claim_number, 'reasonCode', r.reason_code,
-        'reasonParams', r.reason_params, 'reason', bilag_internal.tell(r.reason_code, r.reason_params)) order by r.n)
+        'reasonParams', r.reason_params, 'reason', r.reason) order by r.n)
       from refused r where r.n <= row_limit), '[]'))
   into answer;
   return answer;

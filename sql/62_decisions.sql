@@ -122,7 +122,9 @@ begin
   if outcome = 'booked' then
     update bilag.export_items i
     set state = 'exported', external_id = coalesce(resolve_in_doubt.voucher_number, i.external_id), booked_at = bilag_internal.now(),
-      settled_at = bilag_internal.now(), next_look_at = null, last_look = false, reason_code = null, reason_params = '{}', message = null
+      settled_at = bilag_internal.now(), next_look_at = null, last_look = false, reason_code = null,
+      -- Evidence that arrives later for this attempt is the same voucher, not a second one.
+      succeeded_attempts = array_remove(i.succeeded_attempts, i.attempt) || i.attempt, reason_params = '{}', message = null
     where i.id = item.id;
     perform bilag_internal.book(array[item.id]);
     perform bilag_internal.finish_runs(array(

@@ -49,13 +49,13 @@ as $$
     reason_code = 'recovered', reason_params = '{}', message = bilag_internal.tell('recovered', '{}')
   from bilag.expense_claims x, bilag.installation h, bilag.integration_types t
   where x.id = i.claim_id and i.state = 'pending' and x.approved_at < h.recover_before and t.integration_type = i.integration_type and t.finds
-    and i.attempt = 0 and not i.look_first and (run_ids is null or i.run_id = any(run_ids))
+    and (run_ids is null or i.run_id = any(run_ids))
 $$;
 
-comment on function bilag_internal.doubt_recovered(uuid[]) is 'Puts never-sent items of a recovered database in doubt, to be found or proven absent.';
+comment on function bilag_internal.doubt_recovered(uuid[]) is 'Puts pending items of a recovered database in doubt, to be found or proven absent.';
 
 create or replace function bilag_internal.tick() returns jsonb
-language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off
 as $$
 declare
   stuck uuid[];
