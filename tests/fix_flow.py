@@ -1,0 +1,91 @@
+"""Fixtures: whole installations of real processes, on a Postgres that writes as a production server does.
+
+Time is scaled: the shortest lease and timeout that are allowed, and an ``absence_after`` of Xledger that fits them. A
+look-up that finds nothing therefore proves something after three seconds instead of a minute.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from dev.fakes import XledgerFake, serving
+from dev.postgres import Server, throw_away
+from tests.fix_fakes import ended
+from tests.fix_postgres import make_template, numbers
+from tests.flow.installation import Installation, Sturdy, beside_thread
+from tests.flow.stories import Telling, World
+
+ABSENCE_AFTER = "3 s"
+
+
+def scaled_template(server: Server) -> str:
+    """A migrated database whose times fit the shortest lease."""
+    name = make_template(server)
+    with psycopg.connect(server.dsn(name), autocommit=True) as connection:
+        connection.execute("update bilag.integration_types set absence_after = %s::interval", (ABSENCE_AFTER,))
+    return name
+
+
+@contextmanager
+def installed(server: Server, template: str, folder: Path) -> Iterator[tuple[Installation, XledgerFake]]:
+    """An installation of its own. A fault that was scripted and never happened fails the story."""
+    database = Sturdy(server, server.create_database(f"flow_{next(numbers)}", template))
+    with serving(XledgerFake(token=None)) as erp:
+        here = beside_thread(database, folder, erp)
+        try:
+            yield here, erp
+        finally:
+            here.close()
+        ended(erp)
+
+
+@pytest.fixture(scope="session")
+def durable_server() -> Iterator[Server]:
+    """A server of our own that writes as a production server does. Many installations share it."""
+    with throw_away(ours=True, durable=True) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def flow_template(durable_server: Server) -> str:
+    return scaled_template(durable_server)
+
+
+@pytest.fixture(scope="session")
+def telling(
+    request: pytest.FixtureRequest,
+    durable_server: Server,
+    flow_template: str,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Telling]:
+    """All selected stories, being told."""
+
+    @contextmanager
+    def setting(world: World) -> Iterator[tuple[Installation, XledgerFake]]:
+        folder = tmp_path_factory.mktemp("story")
+        if not world.own_server:
+            with installed(durable_server, flow_template, folder) as scene:
+                yield scene
+            return
+        with throw_away(ours=True, durable=True) as own, installed(own, scaled_template(own), folder) as scene:
+            yield scene
+
+    tests = [item.function for item in request.session.items if isinstance(item, pytest.Function)]
+    made = Telling((test.story for test in tests if hasattr(test, "story")), setting)
+    yield made
+    made.end()
+
+
+@pytest.fixture
+def here_alone(
+    request: pytest.FixtureRequest, durable_server: Server, flow_template: str, tmp_path: Path
+) -> Iterator[Installation]:
+    """An installation for a test that times something: no story is being told meanwhile."""
+    request.getfixturevalue("telling").all_told()
+    with installed(durable_server, flow_template, tmp_path) as (here, _erp):
+        yield here

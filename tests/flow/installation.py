@@ -1,0 +1,202 @@
+"""A whole installation for one story: its database, the accounting system on the other side, and real workers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, LiteralString
+from uuid import UUID
+
+import psycopg
+
+from dev.fakes import XledgerFake
+from dev.postgres import Server
+from dev.postgres.cluster import PostgresFailed
+from dev.postgres.server import RestartMode
+from tests.fix_bilag import Organisation
+from tests.fix_postgres import Connection, Database
+from tests.flow.books import Claim, Verdict, judge
+from tests.flow.patience import until
+from tests.flow.processes import WorkerProcess
+
+ENDED = ("succeeded", "partially_succeeded", "failed", "cancelled")
+
+RECONNECT_SECONDS = 20
+
+
+class Sturdy(Database):
+    """A database whose server is restarted under it: a statement that met the outage is asked again."""
+
+    def sql(self, query: LiteralString, *params: Any) -> list[tuple[Any, ...]]:
+        answers: list[list[tuple[Any, ...]]] = []
+
+        def ask() -> bool:
+            try:
+                answers.append(super(Sturdy, self).sql(query, *params))
+            except psycopg.OperationalError:
+                return False
+            return True
+
+        until("the database answers", ask, RECONNECT_SECONDS)
+        return answers[-1]
+
+    def owner(self) -> Connection:
+        """A connection in autocommit mode that the story itself uses: to lock, or to look."""
+        return self.connect()
+
+
+class Tenant(Organisation):
+    """An organisation that books in a legal entity of its own. ``owner`` is that entity's code."""
+
+    owner = ""
+    token = ""
+
+    @property
+    def lane(self) -> UUID:
+        found = self.database.value("select id from bilag.integration_config where org_id = %s", self.id)
+        assert isinstance(found, UUID)
+        return found
+
+    def insert_run(self) -> UUID:
+        """Queue an export the plainest way."""
+        run = self.database.value(
+            "insert into bilag.export_runs (org_id, integration_type) values (%s, 'xledger') returning id", self.id
+        )
+        assert isinstance(run, UUID)
+        return run
+
+    def count(self, state: str) -> int:
+        """How many of its items are in this state."""
+        found = self.database.value(
+            "select count(*) from bilag.export_items where org_id = %s and state = %s", self.id, state
+        )
+        return int(found)
+
+    def until_ended(self, run: UUID, **patience: float) -> dict[str, Any]:
+        """Wait for the end of a run; its last status."""
+
+        def ended() -> dict[str, Any]:
+            status = self.status(run)
+            return status if status["status"] in ENDED else {}
+
+        return until(f"run {run} ends", ended, told=lambda: str(self.status(run)), **patience)
+
+    def until_state(self, state: str, at_least: int = 1) -> None:
+        until(f"{at_least} items are {state}", lambda: self.count(state) >= at_least, told=lambda: str(self.states()))
+
+    def claims(self) -> list[Claim]:
+        rows = self.database.sql(
+            "select c.claim_number, i.state, i.reference, s.amount, e.claim_id is not null"
+            " from bilag.expense_claims c"
+            " cross join lateral"
+            " (select sum(l.amount) as amount from bilag.expense_claim_lines l where l.claim_id = c.id) s"
+            " left join bilag.claim_exclusions e on e.claim_id = c.id"
+            " left join lateral"
+            " (select x.* from bilag.export_items x where x.claim_id = c.id order by x.id desc limit 1) i on true"
+            " where c.org_id = %s and c.status = 'approved'",
+            self.id,
+        )
+        return [Claim(*row) for row in rows]
+
+
+class Installation:
+    """``booked`` asks the accounting system for what a legal entity's ledger holds; ``add_owner`` makes one."""
+
+    def __init__(
+        self,
+        database: Sturdy,
+        folder: Path,
+        url: str,
+        booked: Callable[[str], list[dict[str, Any]]],
+        add_owner: Callable[[str, str], str],
+    ) -> None:
+        self.database, self.folder, self.url = database, folder, url
+        self._booked, self._add_owner = booked, add_owner
+        self.tenants: list[Tenant] = []
+        self.workers: list[WorkerProcess] = []
+
+    @property
+    def server(self) -> Server:
+        return self.database.server
+
+    def organisation(self, name: str = "Testlaget", *, claims: int = 0, credential: bool = True) -> Tenant:
+        """A tenant with its integration, its credential, Taxi and Meals mapped, and so many approved claims."""
+        tenant = Tenant(self.database, name, "Europe/Oslo")
+        tenant.token = f"secret-of-{tenant.id}"
+        tenant.owner = self._add_owner(tenant.token, name)
+        tenant.integration(settings={"base_url": self.url})
+        tenant.map("Taxi", "7140")
+        tenant.map("Meals", "7150")
+        if credential:
+            self.give_credential(tenant)
+        if claims:
+            tenant.approve(claims)
+        self.tenants.append(tenant)
+        return tenant
+
+    def give_credential(self, tenant: Tenant) -> None:
+        self.database.sql("select bilag.set_integration_credential(%s, 'xledger', %s)", tenant.id, tenant.token)
+
+    def small_batches(self, vouchers: int) -> None:
+        """Send only so many vouchers at once, so that a run has many steps."""
+        self.database.sql("update bilag.integration_types set vouchers_per_batch = %s", vouchers)
+
+    def worker(self, *arguments: str, dsn: str | None = None, **environment: str) -> WorkerProcess:
+        made = WorkerProcess(dsn or self.database.dsn, self.folder, *arguments, environment=environment)
+        self.workers.append(made)
+        return made
+
+    def restart(self, mode: RestartMode) -> None:
+        """Stop the server and start it again; ``immediate`` is a crash."""
+        self.server.stop(mode)
+        until("the server starts", self._starts, RECONNECT_SECONDS)
+
+    def tick(self) -> dict[str, Any]:
+        """What pg_cron does every minute."""
+        return dict(self.database.value("select bilag_internal.tick()"))
+
+    def verdict(self) -> Verdict:
+        return sum((judge(t.claims(), self._booked(t.owner)) for t in self.tenants), Verdict())
+
+    def until_right(self, seconds: float = 60) -> Verdict:
+        """Wait until nothing is unsettled, and return the verdict, which must then be right."""
+        until(
+            "every claim is settled, and in the ledger",
+            lambda: self.verdict().is_right or self.verdict().doubled,
+            seconds,
+            told=lambda: str(self.verdict()),
+        )
+        verdict = self.verdict()
+        assert verdict.is_right, verdict
+        return verdict
+
+    def alerts(self) -> set[str]:
+        """The kinds of the open alerts."""
+        return {kind for (kind,) in self.database.sql("select kind from bilag.alerts where resolved_at is null")}
+
+    def _starts(self) -> bool:
+        try:
+            self.server.start()
+        except PostgresFailed as error:
+            if "Address already in use" not in str(error):  # somebody's outgoing connection was given our port
+                raise
+            return False
+        return True
+
+    def close(self) -> None:
+        """Kill what still runs, and see that no secret is in any log."""
+        for worker in self.workers:
+            if worker.alive:
+                worker.kill()
+        self.database.close()
+        logs = "".join(worker.log.read_text(encoding="utf-8") for worker in self.workers)
+        assert not [tenant.token for tenant in self.tenants if tenant.token in logs], "a secret is in a worker's log"
+
+
+def beside_thread(database: Sturdy, folder: Path, erp: XledgerFake) -> Installation:
+    """An installation whose accounting system is served by a thread of this process."""
+
+    def booked(owner: str) -> list[dict[str, Any]]:
+        return [voucher.as_json() for voucher in erp.ledger.vouchers(owner)]
+
+    return Installation(database, folder, erp.url, booked, lambda token, name: erp.add_owner(token, name).code)
