@@ -20,10 +20,14 @@ ACCOUNTING_PORT = 8770
 WORKER_PORT = 9464
 """The ports of docker-compose.yml, on which the stack without Docker answers too."""
 
+COMPOSE_ACCOUNTING = f"http://accounting:{ACCOUNTING_PORT}"
+"""The fake accounting systems as the compose file's worker reaches them."""
+
 UP_WITHIN_SECONDS = 20
 
 TO_TRY = (
     "table bilag.overview",
+    "insert into bilag.export_runs (org_id, integration_type) select org_id, integration_type from bilag.integration_config",
     "table bilag.runs_in_progress",
     "select claim_number, state, voucher_number, reason from bilag.claim_exports limit 20",
 )
@@ -39,6 +43,7 @@ def up() -> None:
     if kept is None or not kept.answers():
         if _compose_answers():
             _compose("up", "--build", "--detach", "--wait")
+            load_samples(_compose_dsn(), COMPOSE_ACCOUNTING)
         else:
             _start_here()
     _show(dsn())
@@ -73,6 +78,8 @@ def furnish(stack: Running) -> None:
 
     migrate(stack.dsn)
     stack.add("dev.fakes", "--port", str(ACCOUNTING_PORT))
+    _wait_for("dev.fakes", ACCOUNTING_PORT)
+    load_samples(stack.dsn, f"http://127.0.0.1:{ACCOUNTING_PORT}")
     stack.add(
         "worker",
         "worker",
@@ -82,8 +89,27 @@ def furnish(stack: Running) -> None:
             "BILAG_HTTP_PORT": str(WORKER_PORT),
         },
     )
-    for module, port in (("dev.fakes", ACCOUNTING_PORT), ("worker", WORKER_PORT)):
-        _wait_for(module, port)
+    _wait_for("worker", WORKER_PORT)
+
+
+def load_samples(url: str, accounting: str) -> None:
+    """Two organisations with approved claims to export, unless the database has organisations already.
+
+    ``accounting`` is the base URL of the fake accounting systems as the worker reaches them.
+    """
+    import psycopg
+
+    from dev.fakes.remote import RemoteFake
+    from dev.sample import ORGANIZATIONS, load
+
+    with psycopg.connect(url, autocommit=True) as connection:
+        if connection.execute("select from bilag.organizations limit 1").fetchone() is not None:
+            return
+        xledger = RemoteFake(f"http://127.0.0.1:{ACCOUNTING_PORT}", "xledger")
+        for organization in ORGANIZATIONS:
+            token = f"sample-token-{organization.org_number}"
+            xledger.add_owner(token, organization.name)
+            load(connection, organization, {"base_url": f"{accounting}/xledger/graphql"}, token)
 
 
 def _wait_for(module: str, port: int) -> None:
