@@ -84,8 +84,8 @@ def telling(
 @pytest.fixture
 def here_alone(
     request: pytest.FixtureRequest, durable_server: Server, flow_template: str, tmp_path: Path
-) -> Iterator[Installation]:
+) -> Iterator[tuple[Installation, XledgerFake]]:
     """An installation for a test that times something: no story is being told meanwhile."""
     request.getfixturevalue("telling").all_told()
-    with installed(durable_server, flow_template, tmp_path) as (here, _erp):
-        yield here
+    with installed(durable_server, flow_template, tmp_path) as scene:
+        yield scene

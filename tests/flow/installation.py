@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, LiteralString
 from uuid import UUID
@@ -16,7 +17,7 @@ from dev.postgres.server import RestartMode
 from tests.fix_bilag import Organisation
 from tests.fix_postgres import Connection, Database
 from tests.flow.books import Claim, Verdict, judge
-from tests.flow.patience import until
+from tests.flow.patience import NeverCame, until
 from tests.flow.processes import WorkerProcess
 
 ENDED = ("succeeded", "partially_succeeded", "failed", "cancelled")
@@ -154,6 +155,28 @@ class Installation:
     def tick(self) -> dict[str, Any]:
         """What pg_cron does every minute."""
         return dict(self.database.value("select bilag_internal.tick()"))
+
+    def leased(self) -> int:
+        """How many lanes a worker has."""
+        found = self.database.value("select count(*) from bilag.export_lanes where lease_token is not null")
+        return int(found)
+
+    def live_on(self, run: UUID, tenant: Tenant, step: timedelta = timedelta(seconds=30)) -> dict[str, Any]:
+        """Let time go on in steps, each when no worker has anything in hand, until the run has ended.
+
+        A lease that ends under a worker because only the database's clock was moved would prove nothing.
+        """
+        for _ in range(200):
+            status = tenant.status(run)
+            if status["status"] in ENDED:
+                return status
+            until("nobody has a lane", lambda: not self.leased() and not self.due())
+            self.database.advance(step)
+        raise NeverCame(f"The run did not end: {tenant.status(run)}")
+
+    def due(self) -> bool:
+        """Whether a worker could take a lane now."""
+        return bool(self.database.value("select (bilag_internal.work_left() ->> 'due')::integer > 0"))
 
     def verdict(self) -> Verdict:
         return sum((judge(t.claims(), self._booked(t.owner)) for t in self.tenants), Verdict())

@@ -6,7 +6,6 @@ the session tells all that were selected in a few threads, and each test gives o
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import wait as wait_for_all
@@ -37,9 +36,9 @@ class Telling:
     def __init__(self, stories: Iterable[tuple[Tell, World]], setting: Setting) -> None:
         self._setting = setting
         self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="story")
-        self._turn = itertools.count()
         self._told: dict[Tell, Future[None]] = {
-            tell: self._pool.submit(self._tell, tell, world) for tell, world in stories
+            tell: self._pool.submit(self._tell, tell, world)
+            for tell, world in sorted(stories, key=lambda told: not told[1].own_server)  # the longest first
         }
 
     def told(self, tell: Tell) -> None:
