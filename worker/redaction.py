@@ -27,9 +27,9 @@ _FORMS = (
     (r"\b(bearer|basic|token)(\s+)[\w.~+/=-]{6,}", rf"\1\2{MASK}"),
     (r"((?:proxy-)?authorization['\"]?\s*[:=]\s*b?['\"]?)(?!bearer|basic|token)[^\s'\",;}]+", rf"\1{MASK}"),
     (rf"((?:{_NAMES})\\?['\"]?\s*[:=]\s*\\?b?['\"]?)[^\s'\"\\,;&}}]+", rf"\1{MASK}"),
-    (r"(\w+://[^\s:/@]*:)[^\s@/]+@", rf"\1{MASK}@"),
+    (r"(\b[a-z][a-z0-9+.-]{1,20}://[^\s:/@]{0,100}:)[^\s@/]{1,500}@", rf"\1{MASK}@"),
 )
-_SECRET_KEY = r"(^|_|-)(authorization|password|passwd|secret|api_?key|access_?token|refresh_?token)$"
+_SENSITIVE = r"(^|_|-)(authorization|password|passwd|secret|api_?key|access_?token|refresh_?token)$"
 
 _known: OrderedDict[str, None] = OrderedDict()
 _longest_first: tuple[str, ...] = ()
@@ -66,7 +66,7 @@ def _forms() -> tuple[tuple[re.Pattern[str], str], ...]:
 
 
 def _is_secret_key(key: str) -> bool:
-    return re.search(_SECRET_KEY, key, re.IGNORECASE) is not None
+    return re.search(_SENSITIVE, key, re.IGNORECASE) is not None
 
 
 def scrub(text: str) -> str:
