@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from worker.migrate import Patience, Report, migrate
 from worker.places import MIGRATIONS
 
 if TYPE_CHECKING:
+    from dev.postgres import Server
     from tests.fix_postgres import Database
 
 HASTY = Patience(lock=0.2, total=5, pause=0.05)
@@ -67,3 +68,19 @@ class Source:
 def source(tmp_path: Path) -> Source:
     """One table, ``bilag.claims``, and no rooms yet."""
     return Source(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def claims_template(server: Server, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The name of a database that has the nouns of ``source``, and no rooms; made once, for it takes a while."""
+    Source(tmp_path_factory.mktemp("claims")).migrate(server.create_database("claims_template"))
+    return "claims_template"
+
+
+@pytest.fixture
+def claims_database(server: Server, claims_template: str) -> Iterator[Database]:
+    """This test's own database with the nouns of ``source``."""
+    from tests.fix_postgres import copied
+
+    with copied(server, claims_template) as made:
+        yield made

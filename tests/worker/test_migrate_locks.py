@@ -28,10 +28,10 @@ IMPATIENT = Patience(lock=0.1, total=0.4, pause=0.05)
 
 
 @pytest.fixture
-def migrated(source: Source, empty_database: Database) -> Database:
+def migrated(source: Source, claims_database: Database) -> Database:
     source.room("10_claims.sql", ROOM)
-    source.migrate(empty_database)
-    return empty_database
+    source.migrate(claims_database)
+    return claims_database
 
 
 @contextmanager

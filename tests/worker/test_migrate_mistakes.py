@@ -53,30 +53,30 @@ def complaint_about(source: Source, database: Database, room: str) -> str:
     ],
 )
 def test_what_a_user_built_on_ours_stops_it_and_is_named(
-    source: Source, empty_database: Database, room: str, made: str, named: str
+    source: Source, claims_database: Database, room: str, made: str, named: str
 ) -> None:
     source.room("10_a.sql", ROOM)
-    source.migrate(empty_database)
-    empty_database.sql(made)
+    source.migrate(claims_database)
+    claims_database.sql(made)
 
-    said = complaint_about(source, empty_database, room)
+    said = complaint_about(source, claims_database, room)
 
     assert f"has to go, but {named} leans on it" in said
     assert "bilag.f(" in said or "bilag.v" in said
-    assert empty_database.value("select pg_get_function_result('bilag.f(int)'::regprocedure)") == "integer"
-    assert empty_database.value("select to_regproc('bilag.other')") is None
+    assert claims_database.value("select pg_get_function_result('bilag.f(int)'::regprocedure)") == "integer"
+    assert claims_database.value("select to_regproc('bilag.other')") is None
 
 
-def test_what_a_user_put_beside_ours_is_left_alone(source: Source, empty_database: Database) -> None:
+def test_what_a_user_put_beside_ours_is_left_alone(source: Source, claims_database: Database) -> None:
     source.room("10_a.sql", ROOM)
-    source.migrate(empty_database)
-    empty_database.sql("create view bilag.beside as select 1 as one")
-    empty_database.sql("create function bilag.beside() returns int language sql as 'select 1'")
-    empty_database.sql("create policy beside on bilag.claims using (true)")
-    assert source.migrate(empty_database, check=True).drift == ()
+    source.migrate(claims_database)
+    claims_database.sql("create view bilag.beside as select 1 as one")
+    claims_database.sql("create function bilag.beside() returns int language sql as 'select 1'")
+    claims_database.sql("create policy beside on bilag.claims using (true)")
+    assert source.migrate(claims_database, check=True).drift == ()
     source.without_room("10_a.sql")
-    assert source.migrate(empty_database).dropped == ("function bilag.f(integer)", "view bilag.v")
-    assert empty_database.value("select one + bilag.beside() from bilag.beside") == 2
+    assert source.migrate(claims_database).dropped == ("function bilag.f(integer)", "view bilag.v")
+    assert claims_database.value("select one + bilag.beside() from bilag.beside") == 2
 
 
 @pytest.mark.parametrize(
@@ -91,11 +91,11 @@ def test_what_a_user_put_beside_ours_is_left_alone(source: Source, empty_databas
     ],
 )  # fmt: skip
 def test_a_name_that_a_user_took_is_not_taken_from_them(
-    source: Source, empty_database: Database, theirs: str, ours: str
+    source: Source, claims_database: Database, theirs: str, ours: str
 ) -> None:
-    source.migrate(empty_database)
-    empty_database.sql(theirs)
-    assert "is there already and was not made by bilag migrate" in complaint_about(source, empty_database, f"{ours};")
+    source.migrate(claims_database)
+    claims_database.sql(theirs)
+    assert "is there already and was not made by bilag migrate" in complaint_about(source, claims_database, f"{ours};")
 
 
 @pytest.mark.parametrize(
@@ -113,9 +113,9 @@ def test_a_name_that_a_user_took_is_not_taken_from_them(
     ],
 )
 def test_a_statement_that_does_not_belong_into_a_room_is_refused(
-    source: Source, empty_database: Database, room: str, complaint: str
+    source: Source, claims_database: Database, room: str, complaint: str
 ) -> None:
-    assert complaint_about(source, empty_database, room).startswith(f"sql/10_a.sql, {complaint}")
+    assert complaint_about(source, claims_database, room).startswith(f"sql/10_a.sql, {complaint}")
 
 
 @pytest.mark.parametrize(
@@ -139,20 +139,22 @@ def test_a_statement_that_does_not_belong_into_a_room_is_refused(
         ("create function bilag.f() returns int language nope as '';", 'line 1: language "nope" does not exist.'),
     ],
 )  # fmt: skip
-def test_an_error_in_a_room_names_its_line(source: Source, empty_database: Database, room: str, complaint: str) -> None:
-    assert complaint_about(source, empty_database, room) == f"sql/10_a.sql, {complaint}"
-    assert empty_database.value("select count(*) from bilag_internal.verbs") == 0
+def test_an_error_in_a_room_names_its_line(
+    source: Source, claims_database: Database, room: str, complaint: str
+) -> None:
+    assert complaint_about(source, claims_database, room) == f"sql/10_a.sql, {complaint}"
+    assert claims_database.value("select count(*) from bilag_internal.verb_objects") == 0
 
 
-def test_a_room_that_still_needs_what_another_lost_is_a_mistake(source: Source, empty_database: Database) -> None:
+def test_a_room_that_still_needs_what_another_lost_is_a_mistake(source: Source, claims_database: Database) -> None:
     source.room(
         "10_a.sql", "create function bilag.checked() returns trigger language plpgsql as 'begin return new; end';"
     )
     source.room(
         "20_b.sql", "create trigger t before insert on bilag.claims for each row execute function bilag.checked();"
     )
-    source.migrate(empty_database)
+    source.migrate(claims_database)
     source.without_room("10_a.sql")
-    assert refused(source, empty_database) == (
+    assert refused(source, claims_database) == (
         "function bilag.checked() has to go, but trigger t on table bilag.claims leans on it."
     )

@@ -37,10 +37,10 @@ MADE = "select kind || ' ' || identity from bilag_internal.verb_objects order by
 
 
 @pytest.fixture
-def migrated(source: Source, empty_database: Database) -> Database:
+def migrated(source: Source, claims_database: Database) -> Database:
     source.room("10_claims.sql", ROOM)
-    source.migrate(empty_database)
-    return empty_database
+    source.migrate(claims_database)
+    return claims_database
 
 
 def refused(source: Source, database: Database) -> str:
@@ -69,7 +69,7 @@ def test_a_room_makes_functions_views_policies_and_triggers(migrated: Database) 
 def test_twice_changes_nothing(source: Source, migrated: Database) -> None:
     assert not source.migrate(migrated).changed
     assert source.migrate(migrated, check=True).drift == ()
-    assert migrated.value("select count(*) from bilag_internal.verbs") == 1
+    assert migrated.value("select count(*) from bilag_internal.verbs") == 2  # without rooms, and with them
 
 
 def test_what_did_not_change_is_not_touched(source: Source, migrated: Database) -> None:
@@ -140,44 +140,44 @@ def test_a_function_may_change_its_return_type_under_what_leans_on_it(source: So
     assert len(migrated.sql(TOUCHED)) == 3
 
 
-def test_a_function_may_rename_its_parameters_or_become_a_procedure(source: Source, empty_database: Database) -> None:
+def test_a_function_may_rename_its_parameters_or_become_a_procedure(source: Source, claims_database: Database) -> None:
     for made in (
         "function bilag.f(a int) returns int language sql as 'select a'",
         "function bilag.f(b int) returns int language sql as 'select b'",
         "procedure bilag.f(b int) language sql as 'select b'",
     ):
         source.room("10.sql", f"create or replace {made};")
-        source.migrate(empty_database)
-    assert [row[0] for row in empty_database.sql(MADE)] == ["procedure bilag.f(integer)"]
+        source.migrate(claims_database)
+    assert [row[0] for row in claims_database.sql(MADE)] == ["procedure bilag.f(integer)"]
 
 
 def test_a_function_with_other_arguments_takes_the_place_of_the_old_one(
-    source: Source, empty_database: Database
+    source: Source, claims_database: Database
 ) -> None:
     room = """
         create function bilag.f(a int{}) returns int language sql as 'select a';
         create view bilag.v as select bilag.f(1) as one;
     """
     source.room("10.sql", room.format(""))
-    source.migrate(empty_database)
+    source.migrate(claims_database)
     source.room("10.sql", room.format(", b int default 2"))
-    source.migrate(empty_database)
-    assert empty_database.value("select array_agg(oid::regprocedure::text) from pg_proc where proname = 'f'") == [
+    source.migrate(claims_database)
+    assert claims_database.value("select array_agg(oid::regprocedure::text) from pg_proc where proname = 'f'") == [
         "bilag.f(integer,integer)"
     ]
-    assert empty_database.value("select one from bilag.v") == 1
+    assert claims_database.value("select one from bilag.v") == 1
 
 
-def test_two_functions_of_one_name_live_side_by_side(source: Source, empty_database: Database) -> None:
+def test_two_functions_of_one_name_live_side_by_side(source: Source, claims_database: Database) -> None:
     one = "create or replace function bilag.f(a int) returns int language sql as 'select a';"
     other = "create or replace function bilag.f(a text) returns text language sql as 'select a';"
     source.room("10.sql", one + other)
-    source.migrate(empty_database)
+    source.migrate(claims_database)
     source.room("10.sql", other + one + "comment on function bilag.f(int) is 'One.';")
-    assert source.migrate(empty_database).dropped == ()
-    assert empty_database.value("select count(*) from pg_proc where proname = 'f'") == 2
+    assert source.migrate(claims_database).dropped == ()
+    assert claims_database.value("select count(*) from pg_proc where proname = 'f'") == 2
     source.room("10.sql", other)
-    assert source.migrate(empty_database).dropped == ("function bilag.f(integer)",)
+    assert source.migrate(claims_database).dropped == ("function bilag.f(integer)",)
 
 
 def test_what_no_room_defines_any_more_goes(source: Source, migrated: Database) -> None:
@@ -190,6 +190,25 @@ def test_what_no_room_defines_any_more_goes(source: Source, migrated: Database) 
     assert migrated.sql(MADE) == []
 
 
+def test_a_noun_may_drop_what_leans_on_what_it_changes_for_the_rooms_make_it_again(
+    source: Source, migrated: Database
+) -> None:
+    change = "alter table bilag.claims alter amount type numeric(12, 2)"
+    source.noun("0003_exact.sql", f"drop view bilag.sums; drop trigger guard_claims on bilag.claims; {change};")
+    report = source.migrate(migrated)
+    assert report.verbs_applied
+    assert report.dropped == ()
+    assert migrated.sql("select total from bilag.sums") == []
+
+
+def test_a_new_noun_applies_the_rooms_again(source: Source, claims_database: Database) -> None:
+    source.room("99_grants.sql", "grant select on all tables in schema bilag to service_role;")
+    source.migrate(claims_database)
+    source.noun("0003_more.sql", "create table bilag.more ();")
+    assert source.migrate(claims_database).verbs_applied
+    assert claims_database.value("select has_table_privilege('service_role', 'bilag.more', 'select')")
+
+
 def test_nobody_may_execute_a_new_function_by_default(source: Source, migrated: Database) -> None:
     assert migrated.sql(
         "select has_function_privilege('public', oid, 'execute') from pg_proc where proname = 'me'"
@@ -199,22 +218,22 @@ def test_nobody_may_execute_a_new_function_by_default(source: Source, migrated: 
     assert migrated.value("select has_function_privilege('authenticated', 'bilag_internal.me()', 'execute')")
 
 
-def test_an_application_s_hook_is_never_overwritten(source: Source, empty_database: Database) -> None:
+def test_an_application_s_hook_is_never_overwritten(source: Source, claims_database: Database) -> None:
     hook = "create or replace function bilag_hooks.who() returns text language sql as $$ select '{}' $$;"
     source.room("10.sql", hook.format("ours"))
-    source.migrate(empty_database)
-    empty_database.sql(
+    source.migrate(claims_database)
+    claims_database.sql(
         "create or replace function bilag_hooks.who() returns text language sql as $$ select 'theirs' $$"
     )
     source.room("10.sql", hook.format("ours again"))
-    assert source.migrate(empty_database).verbs_applied
-    assert empty_database.value("select bilag_hooks.who()") == "theirs"
+    assert source.migrate(claims_database).verbs_applied
+    assert claims_database.value("select bilag_hooks.who()") == "theirs"
     source.without_room("10.sql")
-    source.migrate(empty_database)
-    assert empty_database.value("select bilag_hooks.who()") == "theirs"
+    source.migrate(claims_database)
+    assert claims_database.value("select bilag_hooks.who()") == "theirs"
 
 
-def test_adapters_are_announced_when_they_or_the_rooms_changed(source: Source, empty_database: Database) -> None:
+def test_adapters_are_announced_when_they_or_the_rooms_changed(source: Source, claims_database: Database) -> None:
     source.noun("0003_log.sql", "create table bilag_internal.log (id int generated always as identity, said jsonb);")
     source.room(
         "10.sql",
@@ -226,10 +245,10 @@ def test_adapters_are_announced_when_they_or_the_rooms_changed(source: Source, e
     """,
     )
     first, second = [{"integrationType": "a'b\\"}], [{"integrationType": "a'b\\", "finds": True}]
-    assert source.migrate(empty_database, announcements=first).verbs_applied
-    assert not source.migrate(empty_database, announcements=first).verbs_applied
-    assert source.migrate(empty_database, check=True, announcements=second).drift
-    assert source.migrate(empty_database, announcements=second).verbs_applied
-    assert [row[0] for row in empty_database.sql("select said from bilag_internal.log order by id")] == [
+    assert source.migrate(claims_database, announcements=first).verbs_applied
+    assert not source.migrate(claims_database, announcements=first).verbs_applied
+    assert source.migrate(claims_database, check=True, announcements=second).drift
+    assert source.migrate(claims_database, announcements=second).verbs_applied
+    assert [row[0] for row in claims_database.sql("select said from bilag_internal.log order by id")] == [
         first[0], "after", second[0], "after",
     ]  # fmt: skip

@@ -180,6 +180,14 @@ def test_only_what_is_new_is_written_and_after_what_is_there(source: Source, dsn
     assert rows(dsn, r"select bilag.g(1)") == [("$$\\1",)]
 
 
+def test_with_a_new_noun_the_rooms_are_written_again(source: Source, tmp_path: Path) -> None:
+    source.migrate("", to=tmp_path)
+    source.noun("0003_more.sql", "create table bilag.more ();")
+    written = source.migrate("", to=tmp_path).written
+    assert [path.name.partition("_")[2] for path in written] == ["bilag_0003_more.sql", "bilag_verbs.sql"]
+    assert source.migrate("", to=tmp_path).written == ()
+
+
 def test_without_files_of_others_the_clock_names_them(source: Source, tmp_path: Path) -> None:
     rooms = read_rooms(source.sql, [])
     written = supabase.write(

@@ -177,6 +177,37 @@ def test_a_wrong_root_key_of_one_secret_hides_no_other(connection: psycopg.Conne
     assert opened(connection, "other") == "under another key"
 
 
+def test_the_root_key_is_changed_in_one_transaction(connection: psycopg.Connection) -> None:
+    """As docs/operations.md tells it: the secrets pass through memory, and are never in a statement."""
+    keep(connection, "first", "a")
+    keep(connection, "second", "b")
+    old = use_key(connection, "right.key")
+    new = use_key(connection, "new.key", "e" * 64)
+    connection.execute(
+        psycopg.sql.SQL("""
+        do $$
+        declare
+          kept record;
+        begin
+          for kept in select id from vault.secrets loop
+            perform set_config('bilag.vault_key_file', {old}, true);
+            select decrypted_secret as plain, id into kept from vault.decrypted_secrets where id = kept.id;
+            perform set_config('bilag.vault_key_file', {new}, true);
+            perform vault.update_secret(kept.id, kept.plain);
+          end loop;
+        end $$
+    """).format(old=old, new=new)
+    )
+    assert (opened(connection, "a"), opened(connection, "b")) == ("first", "second")
+
+
+def test_secrets_can_be_carried_over_to_another_vault(connection: psycopg.Connection) -> None:
+    keep(connection, "hush")
+    connection.execute("alter schema vault rename to vault_before")
+    row = connection.execute("select name, vault_before.open_sealed(secret) from vault_before.secrets").fetchone()
+    assert row == ("integration_1_api_key", "hush")
+
+
 def test_plaintext_around_the_functions_is_refused_without_repeating_it(connection: psycopg.Connection) -> None:
     identity = keep(connection, "hush")
     for statement in (

@@ -12,8 +12,9 @@ import pytest
 
 from worker import errors
 from worker.errors import AdapterError, Executed
+from worker.faults import Fault
 from worker.http import Client
-from worker.wire import retry_after
+from worker.wire import Wire, fault_of, retry_after
 
 pytestmark = pytest.mark.anyio
 
@@ -104,6 +105,15 @@ async def test_a_handshake_that_never_ends_has_sent_nothing(silent_port: int) ->
 async def test_a_request_that_is_never_answered_may_have_been_executed(silent_port: int) -> None:
     error = await outcome_of(f"http://127.0.0.1:{silent_port}/")
     assert (type(error), error.executed) == (errors.Timeout, Executed.UNKNOWN)
+
+
+async def test_what_fails_before_the_first_header_is_sent_was_not_executed() -> None:
+    wire = Wire()
+    assert fault_of(None, wire) is Fault.TIMEOUT  # a transport that does not trace may have sent everything
+    await wire.note("connection.connect_tcp.started", {})
+    assert (fault_of(None, wire), fault_of(OSError(), wire)) == (Fault.CONNECT_TIMEOUT, Fault.CONNECT)
+    await wire.note("http11.send_request_headers.started", {})
+    assert (fault_of(None, wire), fault_of(OSError(), wire)) == (Fault.TIMEOUT, Fault.NETWORK)
 
 
 async def test_a_refused_connection_has_sent_nothing(silent_port: int) -> None:

@@ -1,5 +1,5 @@
--- How the database stands to the rooms that were applied last: whether they are those of the hash given, whether the server still
--- has what it had, and what somebody altered or dropped since.
+-- How the database stands to the rooms that were applied last: whether they are those of the hash given, whether they stand on
+-- the same tables and extensions, and what somebody altered or dropped since.
 select v.sha256 = %s, v.facts = (
 {facts}
 ), array(

@@ -33,7 +33,7 @@ comment on table bilag_internal.migrations is 'Which nouns this database has. Ke
 comment on column bilag_internal.migrations.sha256 is 'Of the file as it was applied: a frozen file that was edited is refused.';
 comment on table bilag_internal.verbs is 'When the rooms of sql/ were applied; the last row is what this database runs.';
 comment on column bilag_internal.verbs.sha256 is 'Of all rooms and of what the adapters announce.';
-comment on column bilag_internal.verbs.facts is 'What rooms may have asked the server about: a newly installed pg_cron applies them again.';
+comment on column bilag_internal.verbs.facts is 'What the rooms stood on, nouns and extensions: a new table or a newly installed pg_cron applies them again.';
 comment on table bilag_internal.verb_objects is 'What the rooms of sql/ made. Only this is ever replaced or dropped; all else is somebody''s own.';
 comment on column bilag_internal.verb_objects.source is 'sha256 of the statement that made it.';
 comment on column bilag_internal.verb_objects.state is 'md5 of what the catalogue said afterwards: another value means that somebody changed it by hand.';

@@ -60,7 +60,7 @@ def _new(present: dict[str, str], nouns: tuple[Noun, ...], rooms: Rooms) -> Iter
             raise MigrationError(
                 f"{noun.source} was edited after it was written to supabase/migrations: migrations are frozen."
             )
-    if present.get("verbs") != rooms.sha256:
+    if present.get("verbs") != rooms.sha256 or any(noun.name not in present for noun in nouns):
         yield "verbs", rooms.sha256, f"{_SETTINGS}{_rooms(rooms)}"
 
 
