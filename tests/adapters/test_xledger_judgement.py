@@ -72,6 +72,11 @@ def test_a_taxed_line_may_be_split_in_the_ledger(tax_line: int | None) -> None:
     assert verdict(seen(TAXED, posted=rows)) is Presence.WHOLE
 
 
+def test_the_queue_holds_what_was_sent_and_splits_nothing() -> None:
+    rows = [node(1, TAXED, 1, "1000.00"), node(2, TAXED, None, "250.00"), node(3, TAXED, 2, "-1250.00")]
+    assert verdict(seen(TAXED, queued=rows)) is Presence.UNKNOWN
+
+
 def test_a_split_that_does_not_balance_is_unknown() -> None:
     rows = [node(1, TAXED, 1, "1000.00"), node(3, TAXED, 2, "-1250.00")]
     assert verdict(seen(TAXED, posted=rows)) is Presence.UNKNOWN

@@ -104,7 +104,10 @@ def gather(vouchers: Sequence[Voucher], queued: Iterable[Row], posted: Iterable[
 
 
 def judge(evidence: Evidence, complaints: Mapping[str, str], *, is_complete: bool) -> Finding:
-    """The verdict. ``complaints`` are the import errors by reference; ``is_complete``: nothing was left unread."""
+    """The verdict. ``complaints`` are the import errors of queued vouchers, by reference.
+
+    ``is_complete`` says that nothing at the vendor was left unread.
+    """
     reference = evidence.voucher.reference
     if not evidence.queued and not evidence.posted and is_complete:
         return Finding(reference, Presence.ABSENT)
@@ -114,7 +117,7 @@ def judge(evidence: Evidence, complaints: Mapping[str, str], *, is_complete: boo
         presence,
         posted=bool(evidence.posted) and not evidence.queued,
         external_id=next((row.number for row in evidence.posted if row.number), None),
-        import_error=complaints.get(reference) if evidence.queued else None,
+        import_error=complaints.get(reference),
         message=message,
     )
 
