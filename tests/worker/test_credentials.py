@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -11,7 +10,8 @@ from uuid import UUID, uuid4
 import pytest
 from pydantic import SecretStr
 
-from tests.fix_bilag import Bilag, Organisation
+from tests.fix_bilag import Organisation
+from tests.fix_hands import Opened
 from tests.sql.fake_worker import FakeWorker
 from worker.credentials import (
     CredentialAccessError,
@@ -21,7 +21,7 @@ from worker.credentials import (
     environment_fallback,
     fallback_variable,
 )
-from worker.database import Database, Outage, Refusal
+from worker.database import Outage, Refusal
 from worker.errors import ErrorClass
 from worker.redaction import MASK, redact
 
@@ -148,14 +148,6 @@ def test_the_environment_is_closed_unless_it_is_opened() -> None:
     assert environment_fallback("env") is not None
 
 
-@pytest.fixture
-async def hands(bilag: Bilag) -> AsyncIterator[Database]:
-    database = Database(bilag.database.dsn, uuid4())
-    await database.open()
-    yield database
-    await database.close()
-
-
 async def claimed(org: Organisation, worker: FakeWorker) -> tuple[UUID, UUID]:
     """A live lease on the organisation's lane: the integration and the token."""
     org.claim("C-1")
@@ -165,9 +157,10 @@ async def claimed(org: Organisation, worker: FakeWorker) -> tuple[UUID, UUID]:
 
 
 async def test_the_real_vault_gives_it_for_a_live_lease_only(
-    org: Organisation, worker: FakeWorker, hands: Database
+    org: Organisation, worker: FakeWorker, opened: Opened
 ) -> None:
     org.database.sql("select bilag.set_integration_credential(%s, 'xledger', 'vaulted-token')", org.id)
+    hands = await opened(org.database.dsn)
     integration, token = await claimed(org, worker)
     read = partial(hands.read_credential, lease_token=token)
     assert (await CredentialProvider(read).get(integration)).get_secret_value() == "vaulted-token"
@@ -176,8 +169,9 @@ async def test_the_real_vault_gives_it_for_a_live_lease_only(
 
 
 async def test_the_real_vault_says_when_there_is_none_and_when_it_has_expired(
-    org: Organisation, worker: FakeWorker, hands: Database
+    org: Organisation, worker: FakeWorker, opened: Opened
 ) -> None:
+    hands = await opened(org.database.dsn)
     integration, token = await claimed(org, worker)
     read = partial(hands.read_credential, lease_token=token)
     with pytest.raises(CredentialNotFoundError):

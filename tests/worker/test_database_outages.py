@@ -1,0 +1,58 @@
+"""A database that goes away: told as what it is, survived, and never waited for without end."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from tests.fix_bilag import Bilag
+from tests.fix_hands import Opened
+from tests.fix_postgres import Database as Installed
+from worker.database import Outage
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_a_statement_that_takes_too_long_is_an_outage_and_not_for_ever(bilag: Bilag, opened: Opened) -> None:
+    worker = await opened(bilag.database.dsn)
+    with pytest.raises(Outage, match="statement timeout"):
+        await worker._call("select pg_sleep(%s)", (30,), within=0.2)
+    await worker.work_left()
+
+
+async def test_terminated_sessions_are_survived(bilag: Bilag, opened: Opened) -> None:
+    worker = await opened(bilag.database.dsn)
+    await asyncio.gather(*(worker.work_left() for _ in range(4)))
+    bilag.database.sql(
+        "select pg_terminate_backend(pid) from pg_stat_activity"
+        " where application_name = 'bilag worker' and datname = current_database()"
+    )
+    outages = 0
+    for _ in range(5):
+        try:
+            await worker.work_left()
+        except Outage:
+            outages += 1
+    assert outages <= 1, "after the first failure no other dead connection is handed out"
+
+
+async def test_a_restart_of_postgres_is_survived(restartable_database: Installed, opened: Opened) -> None:
+    worker = await opened(restartable_database.dsn)
+    restartable_database.server.stop("immediate")
+    with pytest.raises(Outage):
+        await worker.work_left()
+    restartable_database.server.start()
+    async with asyncio.timeout(20):
+        while True:
+            try:
+                await worker.work_left()
+                break
+            except Outage:
+                await asyncio.sleep(0.1)
+
+
+async def test_what_keeps_the_database_away_is_said(opened: Opened) -> None:
+    worker = await opened("postgresql://nobody@127.0.0.1:1/nowhere", greet=False)
+    with pytest.raises(Outage, match="refused"):
+        await worker.work_left()
