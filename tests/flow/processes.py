@@ -17,14 +17,14 @@ from tests.flow.patience import until
 from worker.places import SQL
 
 QUICK = {
-    "BILAG_LEASE_SECONDS": "5",
-    "BILAG_HTTP_TIMEOUT_SECONDS": "1",
+    "BILAG_LEASE_SECONDS": "6",
+    "BILAG_HTTP_TIMEOUT_SECONDS": "3",
     "BILAG_DELIVERY_SECONDS": "20",
     "BILAG_POLL_SECONDS": "0.1",
     "BILAG_HTTP_PORT": "0",
     "BILAG_ALLOWED_HTTP_HOSTS": "127.0.0.1",
 }
-"""The shortest lease and timeout that are allowed: what takes a minute in the field takes seconds here."""
+"""Nearly the shortest lease and timeout that are allowed: what takes a minute in the field takes seconds here."""
 
 
 class WorkerProcess:

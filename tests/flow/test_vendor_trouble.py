@@ -88,7 +88,7 @@ def test_an_account_that_the_system_does_not_know_rejects_only_its_vouchers(
     assert verdict.is_right, verdict
     assert (verdict.booked, verdict.rejected) == (20, 3)
     reasons = here.database.sql(
-        "select distinct reason_code, reason_params ->> 'account' from bilag.claim_exports where state = 'rejected'"
+        "select distinct reason_code, reason_params ->> 'code' from bilag.claim_exports where state = 'rejected'"
     )
     assert reasons == [("account_unknown", "9999")]
 

@@ -30,12 +30,13 @@ def test_a_finance_admin_asks_by_rpc_as_postgrest_does_it_and_polls_the_status(
     org = here.organisation(claims=5)
     treasurer = org.member("finance_admin")
     here.worker()
-    with as_user(here.database.owner(), treasurer) as session:
+    connection = here.database.owner()
+    with as_user(connection, treasurer) as session:
         row = session.execute("select bilag.request_export(%s, 'xledger')", (org.id,)).fetchone()
     assert row is not None
 
     def poll() -> bool:
-        with as_user(here.database.owner(), treasurer) as session:
+        with as_user(connection, treasurer) as session:
             found = session.execute("select bilag.export_status(%s) ->> 'status'", row).fetchone()
         return found == ("succeeded",)
 
