@@ -42,11 +42,11 @@ def write(folder: Path, nouns: tuple[Noun, ...], rooms: Rooms, now: datetime | N
     """Writes what the folder lacks and returns the new files. Raises MigrationError for a noun edited since."""
     if not folder.is_dir():
         raise MigrationError(f"There is no folder {folder} to write to.")
-    present = _present(folder)
+    new = tuple(_new(_present(folder), nouns, rooms))  # as a whole, so that nothing is written if one part is refused
     stamps = _stamps(folder, now or datetime.now(UTC))
     return tuple(
         _write(folder / f"{next(stamps)}_bilag_{Path(name).stem}.sql", f"-- bilag: {name} {digest}\n{body}")
-        for name, digest, body in _new(present, nouns, rooms)
+        for name, digest, body in new
     )
 
 
@@ -85,7 +85,7 @@ def _write(path: Path, body: str) -> Path:
 
 
 def _noun(noun: Noun) -> str:
-    body = noun.text
+    body = noun.text if noun.text.rstrip().endswith(";") else f"{noun.text}\n;\n"
     if noun.unless is not None:
         absent = f"to_regnamespace({_quoted(noun.unless)}) is null"
         guarded = f"\nbegin\n  if {absent} then\n    execute {_quoted(noun.text)};\n  end if;\nend "
