@@ -12,20 +12,19 @@ declare
   integrations uuid[];
   claims uuid[];
   periods date[];
+  locked uuid[];
 begin
   select array_agg(r.integration_id), array_agg(r.cutoff_at) into starting, cutoffs
   from bilag.export_runs r where r.id = any(run_ids);
-  select array_agg(k.integration_id), array_agg(k.claim_id), array_agg(k.period_end)
-  into integrations, claims, periods
-  from (
-    select r.integration_id, x.id as claim_id, r.period_end
-    from bilag_internal.candidates(starting, cutoffs) as c
-    join bilag.export_runs r on r.integration_id = c.integration_id and r.id = any(run_ids)
-    join bilag.expense_claims x on x.id = c.claim_id
-    where x.status = 'approved'
-    order by x.id
-    for share of x skip locked
-  ) as k;
+  select array_agg(c.integration_id), array_agg(c.claim_id) into integrations, claims
+  from bilag_internal.candidates(starting, cutoffs) as c;
+  locked := array(
+    select x.id from bilag.expense_claims x where x.id = any(claims) and x.status = 'approved' order by x.id
+    for share skip locked);
+  select array_agg(p.integration_id), array_agg(p.claim_id), array_agg(r.period_end) into integrations, claims, periods
+  from unnest(integrations, claims) as p (integration_id, claim_id)
+  join unnest(locked) as x (id) on x.id = p.claim_id
+  join bilag.export_runs r on r.integration_id = p.integration_id and r.id = any(run_ids);
 
   if claims is not null then
     insert into bilag.export_items (

@@ -3,61 +3,67 @@
 
 -- Marks the next batch of each run `sending`, with everything that recovery will need, before anything is sent. While there are
 -- suspects, half of the suspects go: if they pass, the culprit is in the other half, which is then halved without being sent.
-create or replace function bilag_internal.mark_batches(integration_ids uuid[])
-returns table (integration_id uuid, items bigint[])
+create or replace function bilag_internal.mark_batches(run_ids uuid[]) returns bigint[]
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
 as $$
-#variable_conflict use_column
+declare
+  moment timestamptz := bilag_internal.now();
+  batch bigint[];
+  marked bigint[];
 begin
-  return query
-  with batch as (
-    select l.integration_id, l.lease_token, r.id as run_id, r.correlation_id, p.id,
-      translate(substr(encode(sha256(convert_to(l.lease_token::text, 'UTF8')), 'hex'), 1, 10), '0123456789abcdef', 'GHJKLMNPQRSTVWXZ') as vehicle,
-      (select string_agg(coalesce(c.settings ->> k, ''), '|' order by k) from unnest(t.identity_settings) as k) as ledger_key
-    from bilag.export_lanes l
-    join bilag.export_runs r on r.id = l.run_id
-    join bilag.integration_config c on c.id = l.integration_id
-    join bilag.integration_types t on t.integration_type = l.integration_type
-    cross join lateral (
-      select exists (
-        select from bilag.export_items i where i.run_id = r.id and i.suspect and i.state = 'pending') as suspecting
-    ) as q
-    cross join lateral (
-      select w.id
+  select array_agg(p.id) into batch
+  from bilag.export_runs r
+  join bilag.integration_types t on t.integration_type = r.integration_type
+  cross join lateral (
+    select exists (select from bilag.export_items i where i.run_id = r.id and i.suspect and i.state = 'pending') as suspecting
+    offset 0
+  ) as q
+  cross join lateral (
+    select w.id
+    from (
+      select i.id, count(*) over () as candidates,
+        row_number() over (order by i.position) as n, sum(i.line_count) over (order by i.position) as lines
       from (
-        select i.id, count(*) over () as candidates,
-          row_number() over (order by i.position) as n, sum(i.line_count) over (order by i.position) as lines
-        from (
-          select i.id, i.position, i.line_count from bilag.export_items i
-          where i.run_id = r.id and i.position >= r.next_position and i.state = 'pending' and i.suspect = q.suspecting
-          order by i.position
-          limit t.vouchers_per_batch
-        ) as i
-      ) as w
-      where w.n = 1 or (w.lines <= t.lines_per_batch and (not q.suspecting or w.n <= (w.candidates + 1) / 2))
-    ) as p
-    where l.integration_id = any(integration_ids)
-  ), marked as (
+        select i.id, i.position, i.line_count from bilag.export_items i
+        where i.run_id = r.id and i.position >= r.next_position and i.state = 'pending' and i.suspect = q.suspecting
+        order by i.position
+        limit t.vouchers_per_batch
+      ) as i
+    ) as w
+    where w.n = 1 or (w.lines <= t.lines_per_batch and (not q.suspecting or w.n <= (w.candidates + 1) / 2))
+  ) as p
+  where r.id = any(run_ids);
+
+  with sent as (
     update bilag.export_items i
-    set state = 'sending', attempt = i.attempt + 1, sent_at = bilag_internal.now(), answered = false, look_first = false,
+    set state = 'sending', attempt = i.attempt + 1, sent_at = moment, answered = false, look_first = false,
       correlation_id = b.correlation_id, vehicle = b.vehicle, ledger_key = b.ledger_key, looks = 0
-    from batch b
-    where i.id = b.id
-    returning i.integration_id, i.id
+    from (
+      select r.id as run_id, r.correlation_id,
+        translate(substr(encode(sha256(convert_to(l.lease_token::text, 'UTF8')), 'hex'), 1, 10),
+          '0123456789abcdef', 'GHJKLMNPQRSTVWXZ') as vehicle,
+        (select string_agg(coalesce(c.settings ->> k, ''), '|' order by k) from unnest(t.identity_settings) as k) as ledger_key
+      from bilag.export_runs r
+      join bilag.export_lanes l on l.integration_id = r.integration_id
+      join bilag.integration_config c on c.id = r.integration_id
+      join bilag.integration_types t on t.integration_type = c.integration_type
+      where r.id = any(run_ids)
+    ) as b
+    where i.id = any(batch) and i.run_id = b.run_id
+    returning i.id
   )
-  select m.integration_id, array_agg(m.id) from marked m group by m.integration_id;
+  select array_agg(s.id) into marked from sent s;
 
   -- Where the next batch starts looking: behind what was just marked, unless something before it is pending.
   update bilag.export_runs r
   set next_position = coalesce((
     select i.position from bilag.export_items i
     where i.run_id = r.id and i.position >= r.next_position and i.state = 'pending' order by i.position limit 1), r.item_count + 1)
-  from bilag.export_lanes l
-  where l.integration_id = any(integration_ids) and r.id = l.run_id;
+  where r.id = any(run_ids);
 
-  update bilag.export_lanes l set in_flight = true where l.integration_id = any(integration_ids);
   -- The mark must survive a crash whatever the role's setting says; a SET on the function would be undone before the commit.
   perform set_config('synchronous_commit', 'on', true);
+  return marked;
 end $$;
 
 comment on function bilag_internal.mark_batches(uuid[]) is 'Write-ahead: marks what is about to be sent, and no more.';
@@ -81,42 +87,59 @@ $$;
 
 comment on function bilag_internal.due_looks(uuid, integer) is 'The next look-up of a lane, if one is due.';
 
-create or replace function bilag_internal.advance(integration_ids uuid[]) returns setof jsonb
+-- Called by a claim with its worker, and by a settle without: then the lease goes on as it was stamped.
+create or replace function bilag_internal.advance(
+  integration_ids uuid[], worker_id uuid default null, lease_seconds integer default null, delivery_seconds integer default null
+) returns setof jsonb
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
 as $$
 declare
+  moment timestamptz := bilag_internal.now();
   looking uuid[];
   sending uuid[];
-  marked jsonb;
+  posting uuid[];
   ended uuid[];
   begun uuid[];
+  marked bigint[];
+  looked bigint[];
 begin
   -- A token of its own for each job: a report that is told twice finds another token and changes nothing.
-  update bilag.export_lanes l
-  set lease_token = gen_random_uuid(), in_flight = false,
-    credential_version = (select c.credential_version from bilag.integration_config c where c.id = l.integration_id),
-    run_id = coalesce(l.run_id, (
-      select r.id from bilag.export_runs r
-      where r.integration_id = l.integration_id and r.finished_at is null and r.due_at <= bilag_internal.now()
-      order by r.due_at, r.id limit 1)),
-    lease_until = least(bilag_internal.now() + make_interval(secs => l.lease_seconds), l.deliver_until)
-  where l.integration_id = any(integration_ids);
+  with leased as (
+    update bilag.export_lanes l
+    set lease_token = gen_random_uuid(), in_flight = false, msg_id = case when worker_id is null then l.msg_id end,
+      run_id = coalesce(l.run_id, (
+        select r.id from bilag.export_runs r
+        where r.integration_id = l.integration_id and r.finished_at is null and r.due_at <= moment
+        order by r.due_at, r.id limit 1)),
+      credential_version = (select c.credential_version from bilag.integration_config c where c.id = l.integration_id),
+      leased_at = case when worker_id is null then l.leased_at else moment end,
+      leased_by = coalesce(advance.worker_id, l.leased_by),
+      lease_seconds = coalesce(advance.lease_seconds, l.lease_seconds),
+      delivery_seconds = coalesce(advance.delivery_seconds, l.delivery_seconds),
+      deliver_until = case when worker_id is null then l.deliver_until
+        else moment + make_interval(secs => advance.delivery_seconds) end,
+      lease_until = case when worker_id is null then least(moment + make_interval(secs => l.lease_seconds), l.deliver_until)
+        else moment + make_interval(secs => advance.lease_seconds) end,
+      deliveries = l.deliveries + case when worker_id is null then 0 else 1 end
+    where l.integration_id = any(integration_ids)
+    returning l.integration_id, l.run_id
+  )
+  select array_agg(l.integration_id) filter (where k.due), array_agg(l.run_id) filter (where not k.due)
+  into looking, posting
+  from leased l
+  cross join lateral (
+    select exists (
+      select from bilag.export_items i where i.integration_id = l.integration_id and i.next_look_at <= moment) as due
+    offset 0
+  ) as k;
 
-  select array_agg(l.integration_id) into looking
-  from bilag.export_lanes l
-  where l.integration_id = any(integration_ids) and exists (
-    select from bilag.export_items i where i.integration_id = l.integration_id and i.next_look_at <= bilag_internal.now());
-
-  select array_agg(r.id) into ended
-  from bilag.export_lanes l join bilag.export_runs r on r.id = l.run_id
-  where l.integration_id = any(integration_ids) and r.cancel_requested_at is not null;
+  select array_agg(r.id) filter (where r.cancel_requested_at is not null),
+    array_agg(r.id) filter (where r.cancel_requested_at is null and r.due_at <= moment),
+    array_agg(r.id) filter (where r.cancel_requested_at is null and r.due_at <= moment and r.started_at is null)
+  into ended, posting, begun
+  from bilag.export_runs r
+  where r.id = any(posting) and r.finished_at is null;
   perform bilag_internal.finish_runs(ended);
-
-  select array_agg(l.integration_id), array_agg(r.id) filter (where r.started_at is null)
-  into sending, begun
-  from bilag.export_lanes l join bilag.export_runs r on r.id = l.run_id
-  where l.integration_id = any(integration_ids) and r.due_at <= bilag_internal.now()
-    and l.integration_id <> all(coalesce(looking, '{}'));
   if begun is not null then
     perform bilag_internal.start_runs(begun);
     if exists (select from bilag.installation i where i.recover_before is not null) then
@@ -124,57 +147,63 @@ begin
     end if;
   end if;
 
-  if sending is not null then
-    update bilag.export_runs r
-    set status = 'running', waiting_since = null, waiting_reason_code = null, correlation_id = gen_random_uuid()
-    from bilag.export_lanes l
-    where l.integration_id = any(sending) and r.id = l.run_id;
-
+  if posting is not null then
     select array_agg(r.id) into ended
-    from bilag.export_lanes l join bilag.export_runs r on r.id = l.run_id
-    where l.integration_id = any(sending) and not exists (
+    from bilag.export_runs r
+    where r.id = any(posting) and not exists (
       select from bilag.export_items i where i.run_id = r.id and i.position >= r.next_position and i.state = 'pending');
     if ended is not null then
-      select array_agg(l.integration_id) into sending
-      from bilag.export_lanes l where l.integration_id = any(sending) and l.run_id <> all(ended);
+      posting := array(select p from unnest(posting) as p where p <> all(ended));
       perform bilag_internal.finish_runs(ended);
     end if;
-    if sending is not null then
-      select jsonb_object_agg(m.integration_id, to_jsonb(m.items)) into marked from bilag_internal.mark_batches(sending) m;
+    if cardinality(posting) > 0 then
+      update bilag.export_runs r
+      set status = 'running', waiting_since = null, waiting_reason_code = null, correlation_id = gen_random_uuid()
+      where r.id = any(posting);
+      marked := bilag_internal.mark_batches(posting);
+      with flying as (
+        update bilag.export_lanes l set in_flight = true where l.integration_id = any(integration_ids) and l.run_id = any(posting)
+        returning l.integration_id
+      )
+      select array_agg(f.integration_id) into sending from flying f;
     end if;
   end if;
 
+  if looking is not null then
+    select array_agg(e) into looked
+    from bilag.export_lanes x
+    join bilag.integration_types t on t.integration_type = x.integration_type
+    cross join lateral bilag_internal.due_looks(x.integration_id, t.vouchers_per_batch) as k
+    cross join lateral unnest(k.items) as e
+    where x.integration_id = any(looking);
+  end if;
   -- All that a worker needs for one invocation, secrets apart.
   return query
     select jsonb_build_object(
       'lane', l.integration_id, 'token', l.lease_token, 'leaseSeconds', l.lease_seconds, 'deliverySeconds', l.delivery_seconds,
-      'runId', case when w.kind = 'post' then r.id end, 'orgId', l.org_id, 'integrationType', l.integration_type,
-      'settings', c.settings, 'credentialVersion', c.credential_version, 'kind', w.kind,
-      'correlationId', case when w.kind = 'post' then r.correlation_id else gen_random_uuid() end,
+      'runId', case when i.kind = 'post' then r.id end, 'orgId', l.org_id, 'integrationType', l.integration_type,
+      'settings', c.settings, 'credentialVersion', c.credential_version, 'kind', i.kind,
+      'correlationId', case when i.kind = 'post' then r.correlation_id else gen_random_uuid() end,
       'vehicle', min(i.vehicle), 'absenceAfterSeconds', extract(epoch from t.absence_after),
       'items', jsonb_agg(jsonb_build_object(
         'id', i.id, 'attempt', i.attempt, 'sentAt', i.sent_at, 'answered', i.answered, 'externalId', i.external_id,
         'voucher', i.voucher) order by i.id))
     from (
-      select m.key::uuid as integration_id, 'post' as kind, e::bigint as item_id
-      from jsonb_each(marked) as m cross join lateral jsonb_array_elements_text(m.value) as e
-      union all
-      select x.integration_id, k.kind, unnest(k.items)
-      from bilag.export_lanes x
-      join bilag.integration_types t on t.integration_type = x.integration_type
-      cross join lateral bilag_internal.due_looks(x.integration_id, t.vouchers_per_batch) as k
-      where x.integration_id = any(looking)
-    ) as w
-    join bilag.export_items i on i.id = w.item_id
-    join bilag.export_lanes l on l.integration_id = w.integration_id
+      select i.*, case when i.id = any(marked) then 'post' when i.state = 'in_doubt' then 'find' else 'confirm' end as kind
+      from bilag.export_items i
+      where i.id = any(marked || looked)
+      offset 0
+    ) as i
+    join bilag.export_lanes l on l.integration_id = i.integration_id
     join bilag.integration_config c on c.id = l.integration_id
     join bilag.integration_types t on t.integration_type = c.integration_type
     left join bilag.export_runs r on r.id = l.run_id
-    group by l.integration_id, c.id, t.integration_type, r.id, w.kind;
+    where l.integration_id = any(integration_ids)
+    group by l.integration_id, c.id, t.integration_type, r.id, i.kind;
 
   perform bilag_internal.release_lanes(array(
     select i from unnest(integration_ids) as i where i <> all(coalesce(looking, '{}')) and i <> all(coalesce(sending, '{}'))));
 end $$;
 
-comment on function bilag_internal.advance(uuid[]) is
+comment on function bilag_internal.advance(uuid[], uuid, integer, integer) is
   'The next job of each lane that the caller holds; lanes without one are released.';

@@ -80,18 +80,51 @@ end $$;
 
 comment on function bilag_internal.quarantine(uuid[]) is 'Ends the run of lanes that were handed out too often without progress.';
 
+create or replace function bilag_internal.named_lane(message jsonb) returns uuid
+language sql immutable
+as $$
+  select case when jsonb_typeof(message) = 'object' and jsonb_typeof(message -> 'integration_id') = 'string'
+    and message ->> 'integration_id' ~ '^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$'
+    then (message ->> 'integration_id')::uuid end
+$$;
+
+comment on function bilag_internal.named_lane(jsonb) is 'The integration that a message names, or null when it is not one of ours.';
+
+create or replace function bilag_internal.bury_garbage(
+  garbage bigint[], hints bigint[], named uuid[], messages jsonb[], reads integer[]
+) returns void
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
+as $$
+begin
+  perform bilag_internal.bury(jsonb_build_object('queue', 'bilag_exports', 'message', u.message, 'readCount', u.read_ct,
+    'reasonCode', case when u.lane is null then 'message_means_nothing' else 'lane_unknown' end, 'reasonParams', '{}'::jsonb))
+  from unnest(hints, named, messages, reads) as u (msg_id, lane, message, read_ct)
+  where u.msg_id = any(garbage);
+  perform bilag_internal.raise_alert('dead_letter', 'bilag_exports', null, null, 'A message was set aside: see bilag.dead_letters.');
+end $$;
+
+comment on function bilag_internal.bury_garbage(bigint[], bigint[], uuid[], jsonb[], integer[]) is
+  'Sets aside the messages that mean nothing, whole, and says so once.';
+
 create or replace function bilag_internal.claim_exports(
   worker_id uuid, slots integer, lease_seconds integer, delivery_seconds integer
 ) returns setof jsonb
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp set jit = off set enable_seqscan = off
 as $$
 declare
+  moment timestamptz := bilag_internal.now();
   here bilag.installation;
   worker bilag.worker_heartbeats;
-  hinted uuid[];
-  understood bigint[];
+  hints bigint[];
+  named uuid[];
+  messages jsonb[];
+  reads integer[];
+  locked uuid[];
   held uuid[];
+  broken uuid[];
   tired uuid[];
+  understood bigint[];
+  garbage bigint[];
 begin
   select w.* into worker from bilag.worker_heartbeats w where w.worker_id = claim_exports.worker_id;
   if not found then
@@ -111,73 +144,60 @@ begin
     return;
   end if;
 
-  -- Hints first, in their order; then lanes that are due without one, which waited in the table.
-  with hints as materialized (
-    select h.msg_id, h.read_ct, h.message,
-      case when jsonb_typeof(h.message) = 'object' and jsonb_typeof(h.message -> 'integration_id') = 'string'
-        and h.message ->> 'integration_id' ~ '^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$'
-        then (h.message ->> 'integration_id')::uuid end as integration_id
-    from bilag_internal.read_hints(slots) h
-  ), lanes as materialized (
-    select l.integration_id from bilag.export_lanes l
-    where l.integration_id in (select h.integration_id from hints h)
+  -- Hints first, in their order; then lanes that are due without one, which waited in the table. A hint is used up whether or
+  -- not it leads to work.
+  select array_agg(h.msg_id), array_agg(bilag_internal.named_lane(h.message)), array_agg(h.message), array_agg(h.read_ct)
+  into hints, named, messages, reads
+  from bilag_internal.read_hints(slots) as h;
+  with lanes as (
+    select l.integration_id, l.due_at <= moment and coalesce(l.lease_until <= moment, true) as workable, l.deliveries, l.in_flight
+    from bilag.export_lanes l
+    where l.integration_id = any(named)
     order by l.integration_id for update skip locked
-  ), garbage as (
-    select h.msg_id, bilag_internal.bury(jsonb_build_object('queue', 'bilag_exports', 'message', h.message, 'readCount', h.read_ct,
-        'reasonCode', case when h.integration_id is null then 'message_means_nothing' else 'lane_unknown' end,
-        'reasonParams', '{}'::jsonb)) as letter
-    from hints h
-    where h.integration_id is null
-      or not exists (select from bilag.export_lanes l where l.integration_id = h.integration_id)
   )
-  select array(select distinct l.integration_id from lanes l),
-    array(select h.msg_id from hints h join lanes l on l.integration_id = h.integration_id
-      union all select g.msg_id from garbage g)
-  into hinted, understood;
-  perform bilag_internal.raise_alert('dead_letter', 'bilag_exports', null, null, 'A message was set aside: see bilag.dead_letters.')
-  where cardinality(understood) > 0 and exists (
-    select from bilag_internal.dead_letters() d
-    where d.died_at = bilag_internal.now() and d.letter ->> 'reasonCode' in ('message_means_nothing', 'lane_unknown'));
-  perform bilag_internal.drop_hints(understood);
-
-  select array(
-    select l.integration_id from bilag.export_lanes l
-    where l.due_at <= bilag_internal.now() and l.msg_id is null and l.integration_id <> all(hinted)
-      and (l.lease_until is null or l.lease_until <= bilag_internal.now())
+  select coalesce(array_agg(l.integration_id), '{}'), coalesce(array_agg(l.integration_id) filter (where l.workable), '{}'),
+    array_agg(l.integration_id) filter (where l.workable and l.in_flight),
+    array_agg(l.integration_id) filter (where l.workable and l.deliveries >= 10)
+  into locked, held, broken, tired
+  from lanes l;
+  with lanes as (
+    select l.integration_id, l.deliveries, l.in_flight
+    from bilag.export_lanes l
+    where l.due_at <= moment and l.msg_id is null and l.integration_id <> all(locked) and coalesce(l.lease_until <= moment, true)
     order by l.due_at
-    limit slots - cardinality(hinted)
-    for update skip locked) || hinted
-  into held;
+    limit slots - cardinality(held)
+    for update skip locked
+  )
+  select held || coalesce(array_agg(l.integration_id), '{}'),
+    broken || array_agg(l.integration_id) filter (where l.in_flight),
+    tired || array_agg(l.integration_id) filter (where l.deliveries >= 10)
+  into held, broken, tired
+  from lanes l;
+
+  if hints is not null then
+    select array_agg(u.msg_id) filter (where u.lane = any(locked)),
+      array_agg(u.msg_id) filter (where u.lane is null or not exists (
+        select from bilag.export_lanes l where l.integration_id = u.lane))
+    into understood, garbage
+    from unnest(hints, named) as u (msg_id, lane);
+    if garbage is not null then
+      perform bilag_internal.bury_garbage(garbage, hints, named, messages, reads);
+    end if;
+    perform bilag_internal.drop_hints(understood || garbage);
+    update bilag.export_lanes l set msg_id = null
+    where l.integration_id = any(locked) and l.integration_id <> all(held) and l.msg_id = any(understood);
+  end if;
   if cardinality(held) = 0 then
     return;
   end if;
 
-  -- The hint is used up whether or not it leads to work; an own one that is still queued will find a lease and be dropped.
-  update bilag.export_lanes l set msg_id = null
-  where l.integration_id = any(hinted) and (l.msg_id = any(understood));
-  select array_agg(l.integration_id) into held
-  from bilag.export_lanes l
-  where l.integration_id = any(held) and l.due_at <= bilag_internal.now()
-    and (l.lease_until is null or l.lease_until <= bilag_internal.now());
-  if held is null then
-    return;
+  if broken is not null then
+    perform bilag_internal.rescue_items(broken);
   end if;
-
-  select array_agg(l.integration_id) into tired
-  from bilag.export_lanes l where l.integration_id = any(held) and l.deliveries >= 10;
-  perform bilag_internal.rescue_items(held);
   if tired is not null then
     perform bilag_internal.quarantine(tired);
   end if;
-
-  update bilag.export_lanes l
-  set lease_token = gen_random_uuid(), lease_until = bilag_internal.now() + make_interval(secs => claim_exports.lease_seconds),
-    leased_at = bilag_internal.now(), leased_by = claim_exports.worker_id,
-    lease_seconds = claim_exports.lease_seconds, delivery_seconds = claim_exports.delivery_seconds,
-    deliver_until = bilag_internal.now() + make_interval(secs => claim_exports.delivery_seconds),
-    deliveries = l.deliveries + 1
-  where l.integration_id = any(held);
-  return query select bilag_internal.advance(held);
+  return query select bilag_internal.advance(held, worker_id, lease_seconds, delivery_seconds);
 end $$;
 
 comment on function bilag_internal.claim_exports(uuid, integer, integer, integer) is

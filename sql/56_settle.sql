@@ -81,7 +81,7 @@ begin
 
   -- Success of an attempt that is no longer the item's: a lost lease, an answer that came late.
   perform bilag_internal.settle_late(i, x) from unnest(told) x
-  join bilag.export_items i on i.id = x.id
+  join bilag.export_items i on i.id = x.id and i.id = any(ids)
   where x.outcome in ('exported', 'accepted') and not (x.attempt = any(i.succeeded_attempts) and i.state in ('accepted', 'exported'))
     and not (i.attempt = x.attempt and i.state in ('sending', 'in_doubt', 'accepted'));
 
@@ -111,7 +111,7 @@ begin
     from unnest(told) x
     join bilag.export_items o on o.id = x.id
     join bilag.integration_types t on t.integration_type = o.integration_type
-    left join bilag.export_runs r on r.id = o.run_id
+    left join lateral (select x.id, x.finished_at from bilag.export_runs x where x.id = o.run_id offset 0) as r on true
     cross join lateral (
       select bilag_internal.next_state(o, x, r.id is null or r.finished_at is not null, t.absence_after) as state
     ) as n
@@ -127,7 +127,7 @@ begin
           else coalesce(x.reason_code, o.reason_code, 'unanswered') end
       end as reason_code
     ) as w
-    where i.id = x.id and x.attempt = i.attempt and i.state in ('sending', 'in_doubt', 'accepted')
+    where i.id = x.id and i.id = any(ids) and o.id = any(ids) and x.attempt = i.attempt and i.state in ('sending', 'in_doubt', 'accepted')
       -- A look reported late says nothing about an attempt that was made since; a report of `sending` is the sender's.
       and (x.kind = 'post' or i.state <> 'sending')
       and (x.kind <> 'post' or i.state <> 'accepted')
@@ -200,10 +200,9 @@ as $$
   where i.id = any(item_ids)
   on conflict do nothing;
   update bilag.expense_claims c set booked = true
-  from (
-    select distinct i.claim_id from bilag.export_items i where i.id = any(item_ids) and i.books and i.reverses is null order by i.claim_id
-  ) as b
-  where c.id = b.claim_id and not c.booked;
+  where c.id = any(array(
+      select i.claim_id from bilag.export_items i where i.id = any(item_ids) and i.books and i.reverses is null))
+    and not c.booked;
 $$;
 
 comment on function bilag_internal.book(bigint[]) is 'Writes the lines of exported items as they were booked, and marks their claims.';

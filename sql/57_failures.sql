@@ -109,7 +109,7 @@ begin
 
   select array_agg(l.integration_id) into alive
   from jsonb_to_recordset(reports) as x (lane uuid, token uuid)
-  join bilag.export_lanes l on l.integration_id = x.lane and l.lease_token = x.token;
+  join bilag.export_lanes l on l.integration_id = x.lane and l.lease_token = x.token and l.integration_id = any(lanes);
   -- Any outcome at all is progress: the job did not crash.
   update bilag.export_lanes l
   set deliveries = 0, in_flight = false, deliver_until = bilag_internal.now() + make_interval(secs => l.delivery_seconds)
@@ -124,15 +124,15 @@ begin
   perform bilag_internal.settle_failures(reports);
 
   select array_agg(distinct i.run_id) into waiting
-  from bilag_internal.results(reports) x
-  join bilag.export_items i on i.id = x.id
-  join bilag.export_runs r on r.id = i.run_id
-  where r.status = 'waiting' and r.due_at = 'infinity' and r.finished_at is null;
+  from bilag.export_items i
+  cross join lateral (select r.status, r.due_at, r.finished_at from bilag.export_runs r where r.id = i.run_id offset 0) as r
+  where i.id = any(array(select x.id from bilag_internal.results(reports) x))
+    and r.status = 'waiting' and r.due_at = 'infinity' and r.finished_at is null;
   perform bilag_internal.finish_runs(waiting);
 
   select array_agg(l.integration_id) into going_on
   from jsonb_to_recordset(reports) as x (lane uuid, release boolean)
-  join bilag.export_lanes l on l.integration_id = x.lane
+  join bilag.export_lanes l on l.integration_id = x.lane and l.integration_id = any(alive)
   cross join bilag.installation h
   where l.integration_id = any(alive) and not coalesce(x.release, false) and h.paused_at is null
     and l.leased_at > bilag_internal.now() - interval '1 minute'  -- then the tail of the queue, so that no tenant starves another

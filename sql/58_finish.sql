@@ -17,7 +17,7 @@ begin
       count(*) filter (where i.state = 'accepted') as accepted,
       count(*) filter (where i.state in ('in_doubt', 'sending')) as doubtful,
       count(*) filter (where i.state = 'pending') as pending
-    from bilag.export_runs r left join bilag.export_items i on i.run_id = r.id
+    from bilag.export_runs r left join bilag.export_items i on i.run_id = r.id and i.run_id = any(run_ids)
     where r.id = any(run_ids) and r.finished_at is null
     group by r.id
   ), waiting as (
@@ -47,7 +47,7 @@ begin
     select r.id,
       count(*) filter (where i.state in ('exported', 'accepted')) as good,
       count(*) filter (where i.state in ('rejected', 'accepted', 'in_doubt', 'sending') or i.reason_code = 'run_ended') as bad
-    from bilag.export_runs r left join bilag.export_items i on i.run_id = r.id
+    from bilag.export_runs r left join bilag.export_items i on i.run_id = r.id and i.run_id = any(ending)
     where r.id = any(ending)
     group by r.id
   ), ended as (
