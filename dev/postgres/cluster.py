@@ -71,6 +71,7 @@ class Cluster(Server):
         cluster = cls(binaries, home, free_port(), cron_database if binaries.has_cron else None)
         if not outlives_us:
             cluster._undertaker = cluster._hire_undertaker()
+        cluster.copies_files = not durable
         try:
             cluster._initialise(({} if durable else CRASH_IS_FINE) | dict(settings or {}))
             cluster.start()

@@ -48,6 +48,9 @@ class Given(Server):
             self._set_key_file(self._prefix + name)
         return self.dsn(name)
 
+    def drop_database(self, name: str) -> None:
+        super().drop_database(self._prefix + name)  # should it stay, it goes when we leave
+
     def leave(self) -> None:
         """Drop every database that we made, and the key file."""
         with ThreadPoolExecutor(AT_ONCE) as pool:

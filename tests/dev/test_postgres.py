@@ -14,7 +14,7 @@ import psycopg
 import pytest
 
 from dev.postgres import Cluster, PostgresMissing, Server, throw_away
-from tests.fix_postgres import Database
+from tests.fix_postgres import Database, copied
 
 GONE_WITHIN_SECONDS = 30
 
@@ -45,6 +45,13 @@ def answers(dsn: str) -> bool:
 def test_a_test_has_a_database_of_its_own(empty_database: Database) -> None:
     assert empty_database.sql("create table mark (n int)") == []
     assert empty_database.value("select count(*) from mark") == 0
+
+
+def test_a_database_goes_with_its_test_whoever_is_in_it(server: Server) -> None:
+    with copied(server, "template1") as made:
+        stays = psycopg.connect(made.dsn)
+    stays.close()
+    assert not answers(made.dsn)
 
 
 def test_a_copy_holds_what_its_template_held(server: Server) -> None:
