@@ -55,7 +55,7 @@ class Proxy:
         return self._run(self._cut_all())
 
     def cut_after_commit_of(self, verb: str) -> None:
-        """When a transaction with this function commits the next time: let it, and cut before the worker hears of it."""
+        """When a transaction with this function next commits: let it, and cut before the worker hears of it."""
         self._doomed.append(f"bilag_internal.{verb}(".encode())
 
     @property

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from dev.fakes import XledgerFake
 from tests.chaos.obstacles import WRITE
 from tests.chaos.proxy import Proxy
@@ -79,7 +81,8 @@ def test_sessions_terminated_by_a_dba_cost_nothing_but_a_moment(here: Installati
 
 @story()
 def test_the_cable_to_the_vendor_is_cut_after_it_booked(here: Installation, erp: XledgerFake) -> None:
-    for n, fault in enumerate((erp.commit_then_reset, erp.truncate_next, erp.commit_then_status)):
+    faults: list[Callable[..., None]] = [erp.commit_then_reset, erp.truncate_next, erp.commit_then_status]
+    for n, fault in enumerate(faults):
         fault(on=WRITE)
         here.organisation(f"Lag {n}", claims=4).request()
     erp.truncate_next(cut=True, on=WRITE)

@@ -1,0 +1,232 @@
+"""Everything at once, by a seed: workers killed, Postgres crashed, cables cut, a hostile vendor, and work all the time.
+
+The plan is drawn before the storm begins, so a seed repeats it as far as real processes can be repeated. Waits of hours
+are shortened by letting time pass for what waits (``let_time_pass``), never for a lease or for what proves an absence.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import psycopg
+
+from dev.fakes.remote import RemoteFake
+from tests.chaos.obstacles import HEARTBEATS, ITEMS, LANE, RUN, WRITE, locked
+from tests.chaos.proxy import Proxy
+from tests.flow.installation import Installation
+from tests.flow.processes import WorkerProcess
+
+PAUSE = (0.2, 0.9)
+"""Seconds between two blows."""
+
+LET_TIME_PASS = """
+with looks as (
+  update bilag.export_items i set next_look_at = greatest(now(), i.sent_at + t.absence_after)
+  from bilag.integration_types t where t.integration_type = i.integration_type and i.next_look_at > now() + interval '5 s'
+), runs as (
+  update bilag.export_runs r set due_at = now() where r.finished_at is null and r.due_at > now() and r.due_at < 'infinity'
+), lanes as (
+  update bilag.export_lanes l set circuit_open_until = null where l.circuit_open_until is not null
+)
+select 1"""
+WAKE = "select bilag_internal.wake_lanes(array(select l.integration_id from bilag.export_lanes l))"
+
+
+@dataclass
+class Storm:
+    """``figures`` counts each kind of blow."""
+
+    here: Installation
+    erp: RemoteFake
+    cable: Proxy
+    chance: random.Random
+    workers: int
+    figures: Counter[str] = field(default_factory=Counter)
+    supplied: int = 0
+    _frozen: list[tuple[float, WorkerProcess]] = field(default_factory=list)
+
+    # -- the play ----------------------------------------------------------------------------------------------------
+
+    def rage(self, kills: int, outages: int) -> None:
+        """So many kills and so many outages, in the order that chance wants, with everything else in between."""
+        plan: list[Callable[[], None]] = []
+        plan += self._some([self.kill, self.kill_inside_vendor, *self._kills_behind_locks()], kills)
+        plan += self._some([self.crash, self.restart, self.cut, self.cut_after_commit], outages)
+        plan += self._some(
+            [self.terminate_sessions, self.purge, self.freeze, self.hostility, self.hostility], kills // 3
+        )
+        self.chance.shuffle(plan)
+        for blow in plan:
+            self.supply()
+            self.staff()
+            with contextlib.suppress(psycopg.OperationalError):  # the blow before may still be felt
+                blow()
+            time.sleep(self.chance.uniform(*PAUSE))
+
+    def calm(self, seconds: float) -> None:
+        """No more blows: what is left must come to its end by itself."""
+        for _, worker in self._frozen:
+            worker.thaw()
+        self.erp.do("clear_faults")
+        deadline = time.monotonic() + seconds
+        while not self._is_over() and time.monotonic() < deadline:
+            self.staff()
+            self._ask_again()
+            self.let_time_pass()
+            time.sleep(1)
+
+    def supply(self) -> None:
+        """Approve more claims while there is not enough to do."""
+        open_claims = self.here.database.value("select count(*) from bilag.expense_claims where not booked")
+        if open_claims < 15 * len(self.here.tenants):
+            org = self.chance.choice(self.here.tenants)
+            org.approve(20, prefix=f"S{self.supplied}")
+            self.supplied += 20
+            org.insert_run()
+
+    def staff(self) -> None:
+        """As many living workers as there should be; every other one reaches Postgres by the cable."""
+        for moment, worker in list(self._frozen):
+            if time.monotonic() > moment:
+                worker.thaw()
+                self._frozen.remove((moment, worker))
+        for _ in range(self.workers - len(self._living())):
+            through = self.cable.dsn if len(self.here.workers) % 2 else None
+            self.here.worker(dsn=through)
+
+    def let_time_pass(self) -> None:
+        self.here.database.sql(LET_TIME_PASS)
+        self.here.database.sql(WAKE)
+        self.here.tick()
+
+    # -- blows -------------------------------------------------------------------------------------------------------
+
+    def kill(self) -> None:
+        self._kill(self._busy(), "at any moment")
+
+    def kill_inside_vendor(self) -> None:
+        """With a batch in the vendor's hands: executed, and never answered."""
+        self.erp.do("commit_then_hang", on=WRITE)
+        time.sleep(self.chance.uniform(0.3, 1.0))
+        self._kill(self._busy(), "inside the vendor")
+
+    def crash(self) -> None:
+        self.here.restart("immediate")
+        self.figures["database crashed"] += 1
+
+    def restart(self) -> None:
+        self.here.restart("fast")
+        self.figures["database restarted"] += 1
+
+    def cut(self) -> None:
+        self.cable.cut()
+        self.figures["cable cut"] += 1
+
+    def cut_after_commit(self) -> None:
+        if not self.cable.still_doomed:
+            self.cable.cut_after_commit_of(self.chance.choice(["claim_exports", "settle_exports", "beat"]))
+        self.figures["cable cut after a commit"] += 1
+
+    def terminate_sessions(self) -> None:
+        self.here.database.sql(
+            "select pg_terminate_backend(pid) from pg_stat_activity"
+            " where datname = current_database() and application_name like 'bilag worker%%' and random() < 0.4"
+        )
+        self.figures["sessions terminated"] += 1
+
+    def purge(self) -> None:
+        self.here.database.sql("select pgmq.purge_queue('bilag_exports')")
+        self.here.tick()
+        self.figures["queue purged"] += 1
+
+    def freeze(self) -> None:
+        """Longer than its lease, so that somebody takes over; then it wakes up."""
+        worker = self._busy()
+        worker.freeze()
+        self._frozen.append((time.monotonic() + 8, worker))
+        self.figures["frozen and woken"] += 1
+
+    def hostility(self) -> None:
+        verb, arguments = self.chance.choice(HOSTILE)
+        self.erp.do(verb, **arguments)
+        self.figures[f"vendor: {verb}"] += 1
+
+    # -- hands -------------------------------------------------------------------------------------------------------
+
+    def _kills_behind_locks(self) -> Iterator[Callable[[], None]]:
+        for name, statement in (("settle", LANE), ("claim", RUN), ("heartbeat", HEARTBEATS), ("rescue", ITEMS)):
+
+            def blow(name: str = name, statement: str = statement) -> None:
+                with self._locked(statement):
+                    time.sleep(self.chance.uniform(0.1, 0.5))
+                    self._kill(self._busy(), f"during {name}")
+
+            yield blow
+
+    @contextmanager
+    def _locked(self, statement: str) -> Iterator[None]:
+        with locked(self.here, statement):
+            yield
+
+    def _kill(self, worker: WorkerProcess, where: str) -> None:
+        worker.kill()
+        self._frozen = [(moment, frozen) for moment, frozen in self._frozen if frozen is not worker]
+        self.figures["kills"] += 1
+        self.figures[f"killed {where}"] += 1
+
+    def _busy(self) -> WorkerProcess:
+        """Mostly a worker that holds a lane; any, when none does."""
+        rows = self.here.database.sql(
+            "select distinct w.pid from bilag.export_lanes l join bilag.worker_heartbeats w on w.worker_id = l.leased_by"
+        )
+        living = self._living()
+        holders = [worker for worker in living if (worker.pid,) in rows]
+        return self.chance.choice(holders or living)
+
+    def _living(self) -> list[WorkerProcess]:
+        return [worker for worker in self.here.workers if worker.alive]
+
+    def _is_over(self) -> bool:
+        return self.here.verdict().is_right
+
+    def _ask_again(self) -> None:
+        """A run that failed in the storm is asked for again, as a treasurer would."""
+        for org in self.here.tenants:
+            running = org.database.value(
+                "select count(*) from bilag.export_runs where org_id = %s and finished_at is null", org.id
+            )
+            if not running:
+                org.insert_run()
+
+    def _some(self, blows: list[Callable[[], None]], count: int) -> list[Callable[[], None]]:
+        return [self.chance.choice(blows) for _ in range(count)]
+
+
+HOSTILE: list[tuple[str, dict[str, object]]] = [
+    ("commit_then_hang", {"on": WRITE}),
+    ("commit_then_reset", {"on": WRITE}),
+    ("commit_then_status", {"status": 504, "on": WRITE}),
+    ("commit_after", {"seconds": 3.4, "on": WRITE}),
+    ("fail_next", {"status": 429, "times": 3, "after": 1}),
+    ("fail_next", {"status": 503}),
+    ("rate_limit_storm", {"times": 3}),
+    ("cut_next", {"on": WRITE}),
+    ("hang_next", {"on": WRITE}),
+    ("truncate_next", {"on": WRITE}),
+    ("truncate_next", {"cut": True, "on": WRITE}),
+    ("truncate_next", {"times": 2}),
+    ("flood_next", {"megabytes": 10}),
+    ("drip_next", {"seconds": 0.2, "pieces": 50}),
+    ("duplicate_next", {"times": 2}),
+    ("reorder_next", {"times": 2}),
+    ("import_between_reads", {}),
+    ("answer_200_with_errors", {"message": "Something went wrong", "commit": True, "on": WRITE}),
+    ("answer_200_with_errors", {"message": "Something went wrong", "on": WRITE}),
+]
+"""What the accounting system does to us."""

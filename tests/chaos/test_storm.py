@@ -1,0 +1,69 @@
+"""The storm: short in ``make test``, long in ``make chaos`` (``BILAG_CHAOS=long``; ``BILAG_CHAOS_SEED`` repeats one)."""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from pathlib import Path
+
+import pytest
+
+from dev.fakes.remote import RemoteFake, running
+from dev.postgres import throw_away
+from tests.chaos.proxy import Proxy
+from tests.chaos.storm import Storm
+from tests.fix_flow import scaled_template
+from tests.flow.books import Verdict
+from tests.flow.installation import Installation, Sturdy
+
+LONG = os.environ.get("BILAG_CHAOS") == "long"
+SEED = int(os.environ.get("BILAG_CHAOS_SEED", "20260302"))
+KILLS, OUTAGES, WORKERS, ORGANISATIONS = (320, 48, 4, 8) if LONG else (9, 4, 2, 3)
+CALM_SECONDS = 240
+OUTAGE_KINDS = ("database crashed", "database restarted", "cable cut", "cable cut after a commit")
+
+
+def test_no_claim_is_lost_and_none_is_doubled_whatever_is_killed_crashed_or_cut(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    began = time.monotonic()
+    with (
+        throw_away(ours=True, durable=True) as server,
+        running("--import-delay", "0.3", "--latency", "0.05") as base,
+    ):
+        erp = RemoteFake(base, "xledger")
+        database = Sturdy(server, server.create_database("storm", scaled_template(server)))
+        database.sql("update bilag.retry_schedule set wait = '1 second'")
+        here = Installation(database, tmp_path, erp.url, erp.vouchers, erp.add_owner)
+        here.small_batches(5)
+        with Proxy(database.dsn) as cable:
+            storm = Storm(here, erp, cable, random.Random(SEED), WORKERS)
+            try:
+                for n in range(ORGANISATIONS):
+                    here.organisation(f"Lag {n}", claims=20).insert_run()
+                storm.rage(KILLS, OUTAGES)
+                storm.calm(CALM_SECONDS)
+                verdict = here.verdict()
+                alerts = here.alerts()
+            finally:
+                here.close()
+    outages = sum(storm.figures[kind] for kind in OUTAGE_KINDS)
+    with capsys.disabled():
+        tell(storm, verdict, outages, time.monotonic() - began)
+    assert verdict.is_right, verdict
+    assert "doubled" not in alerts
+    assert storm.figures["kills"] >= KILLS * 0.9
+    assert outages >= OUTAGES * 0.9
+
+
+def tell(storm: Storm, verdict: Verdict, outages: int, seconds: float) -> None:
+    """The figures of the storm."""
+    print(f"\n  seed {SEED}, {WORKERS} workers, {ORGANISATIONS} organisations, {seconds:.0f} s")
+    print(f"  kills {storm.figures['kills']} · restarts and cuts {outages} · sessions cut {storm.cable.cuts}")
+    print(
+        f"  vouchers {verdict.booked} · lost {len(verdict.lost)} · doubled {len(verdict.doubled)}"
+        f" · in doubt {len(verdict.unsettled)} · rejected {verdict.rejected}"
+    )
+    for name, count in sorted(storm.figures.items()):
+        print(f"    {count:4} {name}")
