@@ -63,12 +63,12 @@ class Refusal(Exception):
         self.hint = hint
 
 
-def conninfo(dsn: str, application: str) -> str:
-    """The DSN with our timeouts wherever it says nothing of its own. Raises Refusal if it is no DSN."""
+def conninfo(dsn: str, application: str, variable: str = "DATABASE_URL") -> str:
+    """The DSN with our timeouts wherever it says nothing of its own. Raises Refusal, naming the variable."""
     try:
         given = conninfo_to_dict(dsn)
     except psycopg.ProgrammingError:
-        raise Refusal("DATABASE_URL is not a URL or a conninfo string that libpq understands.") from None
+        raise Refusal(f"{variable} is not a URL or a conninfo string that libpq understands.") from None
     if isinstance(password := given.get("password"), str):
         guard(password)
     return make_conninfo("", **{**_NETWORK, "application_name": application, **given})
@@ -174,4 +174,8 @@ def refusal(error: psycopg.Error) -> Refusal:
 
 
 def _jsonb(value: Any) -> str:
-    return json.dumps(scrub_value(value), default=str)
+    """JSON that jsonb takes. What it refuses can only be in escapes, and those are rare: look before scrubbing."""
+    text = json.dumps(value, default=str)
+    if "\\u0000" in text or "\\ud" in text:
+        text = json.dumps(scrub_value(value), default=str)
+    return text

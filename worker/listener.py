@@ -28,7 +28,7 @@ class Listener:
     """``wake`` is called for every notification, and once after each new connection, since some may be missed."""
 
     def __init__(self, dsn: str, worker_id: UUID, wake: Callable[[], None]) -> None:
-        self._conninfo = conninfo(dsn, "bilag worker (listening)")
+        self._conninfo = conninfo(dsn, "bilag worker (listening)", "BILAG_LISTEN_URL")
         self._own = f"bilag_echo_{worker_id.hex}"
         self._wake = wake
         self._backoff = Backoff(first=1.0, most=300.0)

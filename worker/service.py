@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from worker import telemetry
-from worker.database import Database
+from worker.database import Database, conninfo
 from worker.leases import Lease
 from worker.metrics import Metrics
 from worker.poller import Poller
@@ -53,6 +53,9 @@ class Service:
         self.database = Database(settings.worker_url, self.worker_id)
         self.watchman = Watchman(self.database, bilag_version(), settings.environment)
         self.workshop: Workshop | None = None
+        self._broken = False
+        if settings.listen_url:
+            conninfo(settings.listen_url, "bilag worker", "BILAG_LISTEN_URL")  # a mistake is told at the start
         self.poller = Poller(
             self.database,
             self._perform,
@@ -66,11 +69,13 @@ class Service:
         said = await self.watchman.greet()
         self._obey_signals()
         companions = asyncio.create_task(self._accompany(said))
+        companions.add_done_callback(self._companions_ended)
         try:
-            return await self.poller.run()
+            code = await self.poller.run()
         finally:
             companions.cancel()
             await asyncio.gather(companions, return_exceptions=True)
+        return 1 if self._broken else code
 
     async def close(self) -> None:
         if self.workshop:
@@ -122,6 +127,13 @@ class Service:
 
     def _ready(self) -> tuple[bool, dict[str, int]]:
         return self.poller.reachable, {"running": self.poller.running}
+
+    def _companions_ended(self, companions: asyncio.Task[None]) -> None:
+        """A bug in a companion is no reason to drop what is in flight, nor to go on without it."""
+        if not companions.cancelled() and (bug := companions.exception()):
+            telemetry.error("worker.broke", exc_info=bug)
+            self._broken = True
+            self.poller.stop()
 
     def _obey_signals(self) -> None:
         loop = asyncio.get_running_loop()
