@@ -28,9 +28,11 @@ PAUSE = (0.2, 0.9)
 LET_TIME_PASS = """
 with looks as (
   update bilag.export_items i set next_look_at = greatest(now(), i.sent_at + t.absence_after)
-  from bilag.integration_types t where t.integration_type = i.integration_type and i.next_look_at > now() + interval '5 s'
+  from bilag.integration_types t
+  where t.integration_type = i.integration_type and i.next_look_at > now() + interval '5 s'
 ), runs as (
-  update bilag.export_runs r set due_at = now() where r.finished_at is null and r.due_at > now() and r.due_at < 'infinity'
+  update bilag.export_runs r set due_at = now()
+  where r.finished_at is null and r.due_at > now() and r.due_at < 'infinity'
 ), lanes as (
   update bilag.export_lanes l set circuit_open_until = null where l.circuit_open_until is not null
 )

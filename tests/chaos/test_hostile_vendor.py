@@ -1,0 +1,80 @@
+"""An accounting system that behaves as badly as one can: what it booked is found, and nothing is sent on a guess."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from dev.fakes import XledgerFake
+from tests.chaos.obstacles import WRITE
+from tests.flow.installation import Installation
+from tests.flow.stories import story
+
+
+@story()
+def test_spoilt_answers_to_a_write_are_never_a_reason_to_send_again(here: Installation, erp: XledgerFake) -> None:
+    spoilers: list[tuple[Any, dict[str, Any]]] = [
+        (erp.flood_next, {"megabytes": 10}),
+        (erp.drip_next, {"seconds": 0.2, "pieces": 60}),
+        (erp.duplicate_next, {}),
+        (erp.reorder_next, {}),
+        (erp.truncate_next, {}),
+        (erp.answer_200_with_errors, {"message": "Internal error", "commit": True}),
+    ]
+    for n, (spoil, arguments) in enumerate(spoilers):
+        spoil(**arguments, on=WRITE)
+        here.organisation(f"Lag {n}", claims=4).request()
+    here.worker()
+    assert here.until_right(90).booked == 4 * len(spoilers)
+    assert erp.calls[WRITE] == len(spoilers)
+
+
+@story()
+def test_spoilt_answers_to_a_look_up_prove_nothing(here: Installation, erp: XledgerFake) -> None:
+    org = here.organisation(claims=4)
+    erp.commit_then_hang(on=WRITE)
+    for spoil in (erp.truncate_next, erp.duplicate_next, erp.reorder_next):
+        spoil(on="glImportItems")
+    erp.fail_next(200, on="glImportItems", body="<html>We will be back soon</html>")
+    org.request()
+    here.worker()
+    assert here.until_right(90).booked == 4
+    assert erp.calls[WRITE] == 1
+
+
+@story()
+def test_a_storm_of_rate_limits_delays_and_rejects_nothing(here: Installation, erp: XledgerFake) -> None:
+    org = here.organisation(claims=4)
+    erp.fail_next(429, times=3, after=1, on=WRITE)
+    erp.rate_limit_storm(times=3, on=WRITE)
+    run = org.request()
+    here.worker()
+    here.live_on(run, org)
+    assert here.verdict().is_right
+    assert here.verdict().booked == 4
+
+
+@story()
+def test_maintenance_for_hours_is_survived_on_the_schedule(here: Installation, erp: XledgerFake) -> None:
+    org = here.organisation(claims=4)
+    erp.maintenance(200)
+    run = org.request()
+    worker = here.worker()
+    here.live_on(run, org, timedelta(minutes=20), until_past=timedelta(hours=5))
+    assert not erp.ledger.vouchers()
+    erp.maintenance_over()
+    here.live_on(run, org, timedelta(minutes=20))
+    assert here.verdict().is_right
+    assert here.verdict().booked == 4
+    assert worker.alive
+
+
+@story()
+def test_a_nul_and_half_a_character_in_the_vendors_words_lose_no_outcome(here: Installation, erp: XledgerFake) -> None:
+    org = here.organisation(claims=100)
+    org.map("Mystery", "9999")
+    message = "account.code: No value matching owner 1, code '9999'.\x00\ud800 Sorry\x00"
+    erp.answer_200_with_errors(message=message, on=WRITE)
+    org.request()
+    here.worker()
+    assert here.until_right().booked == 100
