@@ -9,6 +9,7 @@ create table bilag.installation (
   contract           integer not null default 0,
   system_identifier  text,
   timeline           integer,
+  database_oid       oid,
   recover_before     timestamptz,
   paused_at          timestamptz,
   paused_reason      text,
@@ -27,6 +28,7 @@ comment on column bilag.installation.environment is 'A worker posts only if its 
 comment on column bilag.installation.contract is 'The number of the contract between worker and bilag_internal; set by the verbs in sql/.';
 comment on column bilag.installation.system_identifier is 'pg_control_system() of the server last seen; another one means a restore or a clone.';
 comment on column bilag.installation.timeline is 'Timeline of the server last seen; a higher one means a failover or a point-in-time recovery.';
+comment on column bilag.installation.database_oid is 'The database last seen: another one on the same server is a restored copy.';
 comment on column bilag.installation.recover_before is 'Every unexported claim approved before this is looked up before it is sent (bilag recover, or a changed server).';
 comment on column bilag.installation.paused_at is 'Set by pause_everything(): no worker gets anything to send.';
 comment on column bilag.installation.ticked_at is 'When tick() last ran: the heart that workers watch.';

@@ -53,7 +53,8 @@ create table bilag.integration_config (
   updated_at             timestamptz not null default now(),
   constraint one_integration_of_a_type_per_organisation unique (org_id, integration_type),
   constraint settings_are_an_object check (jsonb_typeof(settings) = 'object'),
-  constraint health_mode_is_known check (health_mode in ('active', 'passive'))
+  constraint health_mode_is_known check (health_mode in ('active', 'passive')),
+  constraint books_closed_until_is_a_plausible_day check (books_closed_until between '1900-01-01' and '2200-01-01')
 );
 
 create index integration_config_by_type on bilag.integration_config (integration_type);

@@ -21,6 +21,7 @@ create table bilag.expense_claims (
   constraint claim_number_has_one_to_hundred_characters check (length(claim_number) between 1 and 100),
   constraint status_is_known check (status in ('draft', 'submitted', 'approved', 'rejected', 'withdrawn')),
   constraint approved_claim_has_an_approval_time check (status <> 'approved' or approved_at is not null),
+  constraint approval_time_is_plausible check (approved_at between '1900-01-01' and '2200-01-01'),
   constraint currency_is_three_letters check (currency ~ '^[A-Z]{3}$')
 );
 
@@ -50,6 +51,7 @@ create table bilag.expense_claim_lines (
   primary key (claim_id, line_no),
   constraint line_belongs_to_a_claim_of_its_organisation
     foreign key (claim_id, org_id) references bilag.expense_claims (id, org_id) on delete cascade,
+  constraint expense_date_is_a_plausible_day check (expense_date between '1900-01-01' and '2200-01-01'),
   constraint amount_is_money check (amount = round(amount, 2) and abs(amount) < 1000000000000),
   constraint dimensions_are_an_object check (jsonb_typeof(dimensions) = 'object')
 );

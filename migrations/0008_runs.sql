@@ -26,6 +26,9 @@ create table bilag.export_runs (
   failures             integer not null default 0,
   item_count           integer not null default 0,
   next_position        integer not null default 1,
+  taken_at             timestamptz not null default '-infinity',
+  taken_claim          uuid not null default '00000000-0000-0000-0000-000000000000',
+  took_all             boolean not null default false,
   correlation_id       uuid,
   error                jsonb,
   requested_by         uuid,
@@ -33,6 +36,7 @@ create table bilag.export_runs (
   note                 text,
   constraint run_belongs_to_an_integration
     foreign key (org_id, integration_type) references bilag.integration_config (org_id, integration_type) on delete restrict,
+  constraint period_end_is_a_plausible_day check (period_end between '1900-01-01' and '2200-01-01'),
   constraint trigger_is_known check (trigger in ('insert', 'request', 'schedule', 'retry', 'reversal', 'reconciliation')),
   constraint status_is_known check (
     status in ('queued', 'running', 'waiting', 'succeeded', 'partially_succeeded', 'failed', 'cancelled')),
@@ -62,6 +66,8 @@ comment on column bilag.export_runs.cutoff_at is 'Exclusive: claims approved bef
 comment on column bilag.export_runs.period_end is 'Inclusive, a day in the organisation''s zone; null means up to now.';
 comment on column bilag.export_runs.scheduled_for is 'The slot of a scheduled run; unique per integration, so no period is exported twice.';
 comment on column bilag.export_runs.due_at is 'When work on it may begin or go on; infinity while it waits for confirmations only.';
+comment on column bilag.export_runs.taken_at is 'With taken_claim: claims are taken in pieces, in order of approval; this is the last one looked at.';
+comment on column bilag.export_runs.took_all is 'Every claim before the cutoff has been looked at.';
 comment on column bilag.export_runs.next_position is 'No pending item has a lower position: where the next batch starts looking.';
 
 create table bilag.export_lanes (
@@ -78,6 +84,7 @@ create table bilag.export_lanes (
   deliver_until        timestamptz,
   deliveries           integer not null default 0,
   in_flight            boolean not null default false,
+  sending              integer not null default 0,
   voucher_number_last  bigint not null default 0,
   credential_version   integer,
   lease_seconds        integer not null default 60,
@@ -99,4 +106,5 @@ comment on column bilag.export_lanes.deliver_until is 'A lease is not prolonged 
 comment on column bilag.export_lanes.deliveries is 'How often it was handed out without any progress since.';
 comment on column bilag.export_lanes.in_flight is 'Items are marked sending under this lease.';
 comment on column bilag.export_lanes.credential_version is 'The version of the credential that the current job was handed with.';
+comment on column bilag.export_lanes.sending is 'How many items were marked for the current job: a report that tells of fewer leaves the rest in doubt.';
 comment on column bilag.export_lanes.voucher_number_last is 'Last voucher number given out; numbers are never reused.';

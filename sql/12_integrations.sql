@@ -57,6 +57,8 @@ as $$
           then format('The setting %I does not have the form %s.', s.key, p.def ->> 'pattern')
         when p.def ? 'minimum' and p.kind in ('integer', 'number') and (s.value #>> '{}')::numeric < (p.def ->> 'minimum')::numeric
           then format('The setting %I must be at least %s.', s.key, p.def ->> 'minimum')
+        when p.def ? 'maximum' and p.kind in ('integer', 'number') and (s.value #>> '{}')::numeric > (p.def ->> 'maximum')::numeric
+          then format('The setting %I must be at most %s.', s.key, p.def ->> 'maximum')
       end
     from jsonb_each(settings) as s
     cross join lateral (
@@ -101,6 +103,13 @@ begin
     if (new.id, new.org_id, new.integration_type) is distinct from (old.id, old.org_id, old.integration_type) then
       perform bilag_internal.complain('KB006', 'An integration keeps its id, organisation and type for ever.',
         'Disable it and make another.');
+    end if;
+    if exists (
+      select from unnest(kind.identity_settings) as k
+      where new.settings -> k is distinct from old.settings -> k
+    ) then
+      -- A worker that marks right now reads the old settings: wait for its mark, or let it wait for this change.
+      perform from bilag.export_lanes l where l.integration_id = new.id for update;
     end if;
     if exists (
       select from unnest(kind.identity_settings) as k

@@ -21,8 +21,9 @@ begin
   if coalesce(secret, '') = '' then
     perform bilag_internal.complain('KB001', 'The secret is empty.', 'Give the token or the JSON that the accounting system issued.');
   end if;
-  -- Two people at once: the row of the integration decides who is second.
-  perform from bilag.integration_config c where c.id = integration.id for update;
+  -- The lane first, as every verb; then what a settle may have written while this waited.
+  perform from bilag.export_lanes l where l.integration_id = integration.id for update;
+  select c.* into integration from bilag.integration_config c where c.id = integration.id for update;
   select s.id into secret_id from vault.secrets s where s.name = bilag_internal.secret_name(integration.id);
   if secret_id is null then
     perform vault.create_secret(secret, bilag_internal.secret_name(integration.id), 'Bilag: credential of an integration');

@@ -13,12 +13,11 @@ begin
     perform bilag_internal.complain('KB001', 'A claim is a JSON object with a claim_number.');
   end if;
   select c.* into known from bilag.expense_claims c
-  where c.org_id = upsert_claim.org_id and c.claim_number = claim ->> 'claim_number' for update;
-  if found and known.status = 'approved' then
-    if coalesce(claim ->> 'status', 'approved') = 'approved' then
-      return 'unchanged';  -- immutable, and telling it again is not an error
-    end if;
+  where c.org_id = upsert_claim.org_id and c.claim_number = claim ->> 'claim_number';
+  if found and known.status = 'approved' and coalesce(claim ->> 'status', 'approved') = 'approved' then
+    return 'unchanged';  -- immutable, and telling it again is not an error; not locked, for a worker may be booking it
   end if;
+  select c.* into known from bilag.expense_claims c where c.id = known.id for update;
   if known.id is null then
     insert into bilag.expense_claims (
       org_id, claim_number, claimant_name, claimant_reference, claimant_user_id, currency, status, approved_at, documentation_url)

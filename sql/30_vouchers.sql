@@ -10,46 +10,51 @@ as $$
   -- database restored to an hour ago gives a claim the name under which the vendor already has it.
   select 'BL' || substr(translate(upper(encode(sha256(convert_to(
     integration_id::text || '/' || claim_id::text || '/' || revision::text || case when reversal then '/R' else '' end, 'UTF8')),
-    'base64')), '+/', '01'), 1, 18)
+    'base64') collate "C"), '+/', '01'), 1, 18)
 $$;
 
 comment on function bilag_internal.reference(uuid, uuid, integer, boolean) is
   'Our name for a voucher at the vendor: 20 characters of [A-Z0-9], the same whenever it is computed.';
 
-create or replace function bilag_internal.candidates(integration_ids uuid[], cutoffs timestamptz[])
-returns table (integration_id uuid, claim_id uuid)
+create or replace function bilag_internal.candidates(
+  integration_ids uuid[], cutoffs timestamptz[], taken_ats timestamptz[], taken_claims uuid[], piece integer
+) returns table (integration_id uuid, claim_id uuid, approved_at timestamptz)
 language sql stable
 as $$
-  -- The fences (offset 0) hold the planner to one index scan of approved_claims per integration, whatever it thinks of the tables.
-  select c.id, x.id
-  from unnest(integration_ids, cutoffs) as s (integration_id, cutoff_at)
+  -- The limits hold the planner to one index scan of approved_claims per integration, whatever it thinks of the tables.
+  select c.id, x.id, x.approved_at
+  from unnest(integration_ids, cutoffs, taken_ats, taken_claims) as s (integration_id, cutoff_at, taken_at, taken_claim)
   join bilag.integration_config c on c.id = s.integration_id and c.books
   cross join lateral (
-    select x.id from bilag.expense_claims x
-    where x.org_id = c.org_id and x.status = 'approved' and not x.booked and x.approved_at >= c.export_from and x.approved_at < s.cutoff_at
+    select x.id, x.approved_at from bilag.expense_claims x
+    where x.org_id = c.org_id and x.status = 'approved' and not x.booked and x.approved_at >= greatest(c.export_from, s.taken_at)
+      and x.approved_at < s.cutoff_at and (x.approved_at, x.id) > (s.taken_at, s.taken_claim)
       and not exists (
         select from bilag.export_items i
         where i.claim_id = x.id and i.holds and i.reverses is null and (i.books or i.integration_id = c.id))
       and not exists (select from bilag.claim_exclusions e where e.integration_id = c.id and e.claim_id = x.id)
-    offset 0
+    order by x.approved_at, x.id
+    limit piece
   ) as x
   union all
   -- A copy takes claims whether or not they are booked elsewhere.
-  select c.id, x.id
-  from unnest(integration_ids, cutoffs) as s (integration_id, cutoff_at)
+  select c.id, x.id, x.approved_at
+  from unnest(integration_ids, cutoffs, taken_ats, taken_claims) as s (integration_id, cutoff_at, taken_at, taken_claim)
   join bilag.integration_config c on c.id = s.integration_id and not c.books
   cross join lateral (
-    select x.id from bilag.expense_claims x
-    where x.org_id = c.org_id and x.approved_at >= c.export_from and x.approved_at < s.cutoff_at and x.status = 'approved'
+    select x.id, x.approved_at from bilag.expense_claims x
+    where x.org_id = c.org_id and x.approved_at >= greatest(c.export_from, s.taken_at) and x.approved_at < s.cutoff_at
+      and x.status = 'approved' and (x.approved_at, x.id) > (s.taken_at, s.taken_claim)
       and not exists (
         select from bilag.export_items i where i.claim_id = x.id and i.integration_id = c.id and i.holds and i.reverses is null)
       and not exists (select from bilag.claim_exclusions e where e.integration_id = c.id and e.claim_id = x.id)
-    offset 0
+    order by x.approved_at, x.id
+    limit piece
   ) as x
 $$;
 
-comment on function bilag_internal.candidates(uuid[], timestamptz[]) is
-  'Approved claims since export_from and before the cutoff that nothing holds and nobody excluded.';
+comment on function bilag_internal.candidates(uuid[], timestamptz[], timestamptz[], uuid[], integer) is
+  'Approved claims since export_from and before the cutoff that nothing holds and nobody excluded, a piece at a time in order of approval.';
 
 -- The voucher of each (integration, claim), or the reason why there is none. Arrays run in parallel: the n-th claim goes to the
 -- n-th integration, in a run whose period ends on the n-th day (null: open).

@@ -28,13 +28,19 @@ end $$;
 comment on function bilag_internal.lane_due(bilag.export_lanes) is
   'When the lane has something to do: its run, else the next queued one, or an item to look up; null when never.';
 
-create or replace function bilag_internal.wake_lanes(integration_ids uuid[]) returns integer
+create or replace function bilag_internal.wake_lanes(integration_ids uuid[], patient boolean default true) returns integer
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off
 as $$
 declare
   ready uuid[];
 begin
-  perform from bilag.export_lanes l where l.integration_id = any(integration_ids) order by l.integration_id for update;
+  if patient then
+    perform from bilag.export_lanes l where l.integration_id = any(integration_ids) order by l.integration_id for update;
+  else
+    integration_ids := array(
+      select l.integration_id from bilag.export_lanes l where l.integration_id = any(integration_ids) order by l.integration_id
+      for update skip locked);
+  end if;
   update bilag.export_lanes l set due_at = d.due_at
   from (
     select x.integration_id, bilag_internal.lane_due(x) as due_at
@@ -49,7 +55,8 @@ begin
   return coalesce(cardinality(ready), 0);
 end $$;
 
-comment on function bilag_internal.wake_lanes(uuid[]) is 'Finds out when lanes have work and sends a hint for each that has it now and no worker.';
+comment on function bilag_internal.wake_lanes(uuid[], boolean) is
+  'Finds out when lanes have work and sends a hint for each that has it now and no worker. Without patience it leaves lanes that somebody holds to the next tick.';
 
 create or replace function bilag_internal.release_lanes(integration_ids uuid[]) returns void
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
@@ -59,7 +66,7 @@ begin
     return;
   end if;
   update bilag.export_lanes l
-  set lease_token = null, lease_until = null, leased_at = null, leased_by = null, deliver_until = null, due_at = d.due_at
+  set lease_token = null, lease_until = null, leased_at = null, leased_by = null, deliver_until = null, deliveries = 0, due_at = d.due_at
   from (
     select x.integration_id, bilag_internal.lane_due(x) as due_at
     from bilag.export_lanes x where x.integration_id = any(integration_ids)

@@ -44,7 +44,9 @@ create or replace function bilag_internal.queue_runs() returns trigger
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
 begin
-  perform bilag_internal.wake_lanes(array(select distinct n.integration_id from new_runs n));
+  -- The tick makes runs for many tenants and waits for none of them: it comes again.
+  perform bilag_internal.wake_lanes(array(select distinct n.integration_id from new_runs n),
+    patient => exists (select from new_runs n where n.trigger <> 'schedule'));
   perform pg_notify('bilag_wake', '');
   return null;
 end $$;
@@ -136,7 +138,9 @@ begin
     note = coalesce(cancel_export.note, r.note) where r.id = run.id;
   perform bilag_internal.audit(run.org_id, 'run.cancel_requested', run.integration_type, run.id, note);
   if lane.run_id is distinct from run.id or lane.lease_until is null or lane.lease_until <= bilag_internal.now() then
-    perform bilag_internal.rescue_items(array[run.integration_id]);
+    if lane.run_id = run.id then
+      perform bilag_internal.rescue_items(array[run.integration_id]);
+    end if;
     perform bilag_internal.finish_runs(array[run.id]);
     perform bilag_internal.wake_lanes(array[run.integration_id]);
     return 'cancelled';

@@ -1,6 +1,8 @@
 -- The start of a run: every claim that it may take becomes an item with its frozen voucher, or a rejection that names its
 -- reason. Set-based over many runs at once. The claims are locked FOR SHARE first, so that one cannot be reopened between being
--- read and being held; a claim that somebody is changing right now is left for the next run.
+-- read and being held; a claim that somebody is changing right now is left for the next run. Claims are taken in pieces, so that a
+-- backlog of years neither blocks the other lanes nor outlasts a statement's time: a run takes its next piece when it has sent the
+-- last one.
 
 create or replace function bilag_internal.start_runs(run_ids uuid[]) returns void
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
@@ -13,14 +15,32 @@ declare
   claims uuid[];
   periods date[];
   locked uuid[];
+  piece integer;
+  taken_ats timestamptz[];
+  taken_claims uuid[];
+  approvals timestamptz[];
 begin
-  select array_agg(r.integration_id), array_agg(r.cutoff_at) into starting, cutoffs
+  piece := greatest(100, 5000 / cardinality(run_ids));
+  select array_agg(r.integration_id), array_agg(r.cutoff_at), array_agg(r.taken_at), array_agg(r.taken_claim)
+  into starting, cutoffs, taken_ats, taken_claims
   from bilag.export_runs r where r.id = any(run_ids);
-  select array_agg(c.integration_id), array_agg(c.claim_id) into integrations, claims
-  from bilag_internal.candidates(starting, cutoffs) as c;
+  select array_agg(c.integration_id), array_agg(c.claim_id), array_agg(c.approved_at) into integrations, claims, approvals
+  from bilag_internal.candidates(starting, cutoffs, taken_ats, taken_claims, piece) as c;
+
+  update bilag.export_runs r
+  set taken_at = coalesce(c.approved_at, r.taken_at), taken_claim = coalesce(c.claim_id, r.taken_claim), took_all = coalesce(c.n, 0) < piece
+  from bilag.export_runs o
+  left join (
+    select distinct on (p.integration_id) p.integration_id, p.claim_id, p.approved_at, count(*) over (partition by p.integration_id) as n
+    from unnest(integrations, claims, approvals) as p (integration_id, claim_id, approved_at)
+    order by p.integration_id, p.approved_at desc, p.claim_id desc
+  ) as c on c.integration_id = o.integration_id
+  where o.id = any(run_ids) and r.id = o.id;
+
+  -- Two booking integrations of one organisation: the second one passes over what the first is taking.
   locked := array(
     select x.id from bilag.expense_claims x where x.id = any(claims) and x.status = 'approved' order by x.id
-    for share skip locked);
+    for no key update skip locked);
   select array_agg(p.integration_id), array_agg(p.claim_id), array_agg(r.period_end) into integrations, claims, periods
   from unnest(integrations, claims) as p (integration_id, claim_id)
   join unnest(locked) as x (id) on x.id = p.claim_id
@@ -40,15 +60,15 @@ begin
       case when n.reason_code is not null then moment end, moment
     from (
       select f.*,
-        row_number() over (partition by f.run_id order by f.approved_at, f.claim_number) as position,
+        f.item_count + row_number() over (partition by f.run_id order by f.approved_at, f.claim_number) as position,
         case when f.reason_code is null then
           greatest(l.voucher_number_last, f.numbers_from - 1)
             + row_number() over (partition by f.run_id, f.reason_code is null order by f.approved_at, f.claim_number)
         end as voucher_number,
         bilag_internal.reference(f.integration_id, f.claim_id, f.revision) as reference
       from (
-        select r.id as run_id, r.org_id, r.integration_type, c.books,
-          coalesce((c.settings ->> 'voucher_number_from')::bigint, 1) as numbers_from, v.*
+        select r.id as run_id, r.org_id, r.integration_type, r.item_count, c.books,
+          coalesce((c.settings ->> 'voucher_number_from')::numeric::bigint, 1) as numbers_from, v.*
         from bilag_internal.proposals(integrations, claims, periods) as v
         join bilag.export_runs r on r.integration_id = v.integration_id and r.id = any(run_ids)
         join bilag.integration_config c on c.id = v.integration_id
@@ -69,9 +89,37 @@ begin
   where l.integration_id = n.integration_id and n.last is not null;
 
   update bilag.export_runs r
-  set status = 'running', started_at = moment, next_position = 1,
-    item_count = (select count(*) from bilag.export_items i where i.run_id = r.id)
+  set status = 'running', started_at = coalesce(r.started_at, moment), next_position = least(r.next_position, r.item_count + 1),
+    item_count = coalesce((select max(i.position) from bilag.export_items i where i.run_id = r.id), 0)
   where r.id = any(run_ids);
 end $$;
 
-comment on function bilag_internal.start_runs(uuid[]) is 'Takes the claims of runs whose lanes the caller holds, and freezes their vouchers.';
+comment on function bilag_internal.start_runs(uuid[]) is 'Takes the next piece of claims of runs whose lanes the caller holds, and freezes their vouchers.';
+
+-- A claim or a setting that cannot be computed with must stop its own run, not every tenant's: when the whole does not go, each goes
+-- alone, and the one that fails ends with that error.
+create or replace function bilag_internal.start_runs_apart(run_ids uuid[]) returns void
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
+as $$
+declare
+  one uuid;
+  sentence text;
+begin
+  perform bilag_internal.start_runs(run_ids);
+exception when data_exception or integrity_constraint_violation or program_limit_exceeded then
+  foreach one in array run_ids loop
+    begin
+      perform bilag_internal.start_runs(array[one]);
+    exception when data_exception or integrity_constraint_violation or program_limit_exceeded then
+      get stacked diagnostics sentence = message_text;
+      update bilag.export_runs r
+      set error = jsonb_build_object('correlationId', gen_random_uuid(), 'errorClass', 'permanent', 'httpStatus', null,
+        'adapterName', r.integration_type, 'attempt', 1, 'message', left('The vouchers could not be built: ' || sentence, 500),
+        'isRetryable', false)
+      where r.id = one;
+      perform bilag_internal.finish_runs(array[one], forced => true);
+    end;
+  end loop;
+end $$;
+
+comment on function bilag_internal.start_runs_apart(uuid[]) is 'start_runs for all, or else for each: one that cannot be built fails alone.';

@@ -2,7 +2,8 @@
 -- run. Claiming and settling both come here, so that a lane goes on in the call that settled its last batch.
 
 -- Marks the next batch of each run `sending`, with everything that recovery will need, before anything is sent. While there are
--- suspects, half of the suspects go: if they pass, the culprit is in the other half, which is then halved without being sent.
+-- suspects, two fifths of them go: if they pass, the culprit is among the others, which are then divided without being sent. Two
+-- fifths and not half, since a refusal costs two calls, the second to prove absence, and a pass costs one.
 create or replace function bilag_internal.mark_batches(run_ids uuid[]) returns bigint[]
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
 as $$
@@ -30,13 +31,14 @@ begin
         limit t.vouchers_per_batch
       ) as i
     ) as w
-    where w.n = 1 or (w.lines <= t.lines_per_batch and (not q.suspecting or w.n <= (w.candidates + 1) / 2))
+    where w.n = 1 or (w.lines <= t.lines_per_batch and (not q.suspecting or w.n <= greatest(1, w.candidates * 2 / 5)))
   ) as p
   where r.id = any(run_ids);
 
   with sent as (
     update bilag.export_items i
-    set state = 'sending', attempt = i.attempt + 1, sent_at = moment, answered = false, look_first = false,
+    set state = 'sending', attempt = i.attempt + 1, sent_at = coalesce(i.sent_at, moment), answered = false, absent_from = 'infinity',
+      look_first = false,
       correlation_id = b.correlation_id, vehicle = b.vehicle, ledger_key = b.ledger_key, looks = 0
     from (
       select r.id as run_id, r.correlation_id,
@@ -103,6 +105,10 @@ declare
   marked bigint[];
   looked bigint[];
 begin
+  if not bilag_internal.server_is_known() then
+    perform bilag_internal.recognise_server();
+    return;
+  end if;
   -- A token of its own for each job: a report that is told twice finds another token and changes nothing.
   with leased as (
     update bilag.export_lanes l
@@ -135,13 +141,14 @@ begin
 
   select array_agg(r.id) filter (where r.cancel_requested_at is not null),
     array_agg(r.id) filter (where r.cancel_requested_at is null and r.due_at <= moment),
-    array_agg(r.id) filter (where r.cancel_requested_at is null and r.due_at <= moment and r.started_at is null)
+    array_agg(r.id) filter (where r.cancel_requested_at is null and r.due_at <= moment and not r.took_all and not exists (
+      select from bilag.export_items i where i.run_id = r.id and i.position >= r.next_position and i.state = 'pending'))
   into ended, posting, begun
   from bilag.export_runs r
   where r.id = any(posting) and r.finished_at is null;
   perform bilag_internal.finish_runs(ended);
   if begun is not null then
-    perform bilag_internal.start_runs(begun);
+    perform bilag_internal.start_runs_apart(begun);
     if exists (select from bilag.installation i where i.recover_before is not null) then
       perform bilag_internal.doubt_recovered(begun);
     end if;
@@ -150,19 +157,23 @@ begin
   if posting is not null then
     select array_agg(r.id) into ended
     from bilag.export_runs r
-    where r.id = any(posting) and not exists (
+    where r.id = any(posting) and r.finished_at is null and r.took_all and not exists (
       select from bilag.export_items i where i.run_id = r.id and i.position >= r.next_position and i.state = 'pending');
-    if ended is not null then
-      posting := array(select p from unnest(posting) as p where p <> all(ended));
-      perform bilag_internal.finish_runs(ended);
-    end if;
+    perform bilag_internal.finish_runs(ended);
+    -- What is left: not at its end, and with something to send; a piece without any is followed by the next one in another delivery.
+    posting := array(
+      select r.id from bilag.export_runs r
+      where r.id = any(posting) and r.finished_at is null and r.due_at <= moment and exists (
+        select from bilag.export_items i where i.run_id = r.id and i.position >= r.next_position and i.state = 'pending'));
     if cardinality(posting) > 0 then
       update bilag.export_runs r
       set status = 'running', waiting_since = null, waiting_reason_code = null, correlation_id = gen_random_uuid()
       where r.id = any(posting);
       marked := bilag_internal.mark_batches(posting);
       with flying as (
-        update bilag.export_lanes l set in_flight = true where l.integration_id = any(integration_ids) and l.run_id = any(posting)
+        update bilag.export_lanes l set in_flight = true, sending = m.sending
+        from (select i.run_id, count(*) as sending from bilag.export_items i where i.id = any(marked) group by i.run_id) as m
+        where l.integration_id = any(integration_ids) and l.run_id = m.run_id
         returning l.integration_id
       )
       select array_agg(f.integration_id) into sending from flying f;
@@ -176,6 +187,7 @@ begin
     cross join lateral bilag_internal.due_looks(x.integration_id, t.vouchers_per_batch) as k
     cross join lateral unnest(k.items) as e
     where x.integration_id = any(looking);
+    update bilag.export_items i set looked_at = moment where i.id = any(looked);
   end if;
   -- All that a worker needs for one invocation, secrets apart.
   return query
@@ -187,7 +199,7 @@ begin
       'vehicle', min(i.vehicle), 'absenceAfterSeconds', extract(epoch from t.absence_after),
       'items', jsonb_agg(jsonb_build_object(
         'id', i.id, 'attempt', i.attempt, 'sentAt', i.sent_at, 'answered', i.answered, 'externalId', i.external_id,
-        'voucher', i.voucher) order by i.id))
+        'voucher', i.voucher) order by i.voucher_number, i.id))
     from (
       select i.*, case when i.id = any(marked) then 'post' when i.state = 'in_doubt' then 'find' else 'confirm' end as kind
       from bilag.export_items i

@@ -39,10 +39,14 @@ language sql volatile security definer set search_path = pg_catalog, pg_temp
 as $$
   update bilag.export_items i
   set state = 'in_doubt', next_look_at = bilag_internal.now(), reason_code = 'interrupted', reason_params = '{}',
-    message = bilag_internal.tell('interrupted', '{}')
+    -- The write may have begun as late as the lease allowed: from here on the time counts that an absence needs.
+    absent_from = coalesce(bilag_internal.now() + t.absence_after, 'infinity'), message = bilag_internal.tell('interrupted', '{}')
   from bilag.export_lanes l
-  where l.integration_id = any(integration_ids) and l.in_flight and i.run_id = l.run_id and i.state = 'sending';
-  update bilag.export_lanes l set in_flight = false where l.integration_id = any(integration_ids) and l.in_flight;
+  join bilag.integration_types t on t.integration_type = l.integration_type
+  where l.integration_id = any(integration_ids) and l.in_flight and coalesce(l.lease_until <= bilag_internal.now(), true)
+    and i.run_id = l.run_id and i.state = 'sending';
+  update bilag.export_lanes l set in_flight = false
+  where l.integration_id = any(integration_ids) and l.in_flight and coalesce(l.lease_until <= bilag_internal.now(), true);
 $$;
 
 comment on function bilag_internal.rescue_items(uuid[]) is 'What a dead lease left `sending` is in doubt, and is looked at now.';
@@ -68,7 +72,7 @@ begin
         'httpStatus', null, 'adapterName', lane.integration_type, 'attempt', lane.deliveries,
         'message', bilag_internal.tell('too_many_deliveries', jsonb_build_object('deliveries', lane.deliveries)), 'isRetryable', false)
       where r.id = lane.run_id;
-      perform bilag_internal.finish_runs(array[lane.run_id]);
+      perform bilag_internal.finish_runs(array[lane.run_id], forced => true);
     else
       -- What cannot even be looked at without a crash is looked at once a day, and the alert stays.
       update bilag.export_items i set next_look_at = bilag_internal.now() + interval '1 day'

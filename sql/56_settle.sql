@@ -17,24 +17,24 @@ comment on function bilag_internal.look_wait(text, integer) is 'How long until a
 create or replace function bilag_internal.results(reports jsonb) returns setof bilag_internal.result
 language sql stable
 as $$
-  select r.lane, r.kind, jsonb_array_length(r.results), x.id, x.attempt,
+  select r.lane, r.kind, coalesce(l.lease_token = r.token, false), jsonb_array_length(r.results), x.id, x.attempt,
     -- What a look cannot know, and words that we do not know, are unknown: never a reason to send again.
     case when x.outcome in ('exported', 'accepted', 'absent', 'import_error', 'unknown')
       or (r.kind = 'post' and x.outcome in ('rejected', 'refused', 'unsent')) then x.outcome else 'unknown' end,
     x."externalId", x."reasonCode",
     coalesce(x."reasonParams", '{}'), left(x.message, 500)
-  from jsonb_to_recordset(reports) as r (lane uuid, kind text, results jsonb)
+  from jsonb_to_recordset(reports) as r (lane uuid, token uuid, kind text, results jsonb)
+  left join lateral (select l.lease_token from bilag.export_lanes l where l.integration_id = r.lane offset 0) as l on true
   cross join lateral jsonb_to_recordset(r.results) as x (
     id bigint, attempt integer, outcome text, "externalId" text, "reasonCode" text, "reasonParams" jsonb, message text)
 $$;
 
 comment on function bilag_internal.results(jsonb) is 'The outcomes in reports, one row per item.';
 
--- The state that an outcome leads to. `ended`: its run is over, so nothing would send it. `absence_after`: how long after an
--- unanswered write finding nothing proves nothing; null: for ever.
-create or replace function bilag_internal.next_state(
-  item bilag.export_items, result bilag_internal.result, ended boolean, absence_after interval
-) returns text
+-- The state that an outcome leads to. `ended`: its run is over, so nothing would send it. Absence is believed of a system that
+-- answered the write, and else only of a look that was handed out when nothing could be on its way any more.
+create or replace function bilag_internal.next_state(item bilag.export_items, result bilag_internal.result, ended boolean)
+returns text
 language plpgsql stable
 as $$
 begin
@@ -45,8 +45,8 @@ begin
       case when result.outcome = 'unknown' then 'in_doubt' else 'accepted' end
     when result.outcome = 'import_error' then 'accepted'
     when result.outcome = 'unknown' then case when item.state = 'accepted' then 'accepted' else 'in_doubt' end
-    when result.outcome = 'absent' and result.kind <> 'post' and not item.answered
-      and (absence_after is null or bilag_internal.now() < item.sent_at + absence_after) then 'in_doubt'
+    when result.outcome = 'absent' and result.kind <> 'post' and not item.answered and item.state <> 'accepted'
+      and coalesce(item.looked_at < item.absent_from, true) then 'in_doubt'
     when result.outcome = 'rejected' or (result.outcome = 'refused' and result.told = 1) then 'rejected'
     -- Absent, though the vendor had accepted it: its import error was cleared away by deleting it, or it vanished.
     when result.outcome = 'absent' and item.state = 'accepted' then
@@ -57,7 +57,7 @@ begin
   end;
 end $$;
 
-comment on function bilag_internal.next_state(bilag.export_items, bilag_internal.result, boolean, interval) is
+comment on function bilag_internal.next_state(bilag.export_items, bilag_internal.result, boolean) is
   'Item and outcome to next state: the whole transition table in one expression.';
 
 create or replace function bilag_internal.settle_items(reports jsonb) returns void
@@ -79,10 +79,14 @@ begin
     return;
   end if;
 
+  -- A look whose lease is lost may have been overtaken: that it found nothing, or nothing certain, counts for nothing.
+  told := array(select x from unnest(told) x where x.kind = 'post' or x.alive or x.outcome in ('exported', 'accepted'));
+
   -- Success of an attempt that is no longer the item's: a lost lease, an answer that came late.
   perform bilag_internal.settle_late(i, x) from unnest(told) x
   join bilag.export_items i on i.id = x.id and i.id = any(ids)
-  where x.outcome in ('exported', 'accepted') and not (x.attempt = any(i.succeeded_attempts) and i.state in ('accepted', 'exported'))
+  where x.outcome in ('exported', 'accepted')
+    and not (i.state in ('accepted', 'exported') and (x.kind <> 'post' or x.attempt = any(i.succeeded_attempts)))
     and not (i.attempt = x.attempt and i.state in ('sending', 'in_doubt', 'accepted'));
 
   with settled as (
@@ -92,28 +96,32 @@ begin
       suspect = n.state = 'pending' and x.outcome = 'refused',
       -- Only the write's own answer; what a look says is no answer to it.
       answered = i.answered or (x.kind = 'post' and x.outcome not in ('unknown', 'unsent')),
-      succeeded_attempts = case when x.outcome in ('exported', 'accepted') and x.attempt <> all(i.succeeded_attempts)
+      -- A look sees a voucher, not the attempt that made it: only the write's own answer counts for its attempt.
+      succeeded_attempts = case when x.kind = 'post' and x.outcome in ('exported', 'accepted') and x.attempt <> all(i.succeeded_attempts)
         then i.succeeded_attempts || x.attempt else i.succeeded_attempts end,
       external_id = coalesce(x.external_id, i.external_id),
       booked_at = case when n.state = 'exported' then coalesce(i.booked_at, moment) end,
       settled_at = case when n.state in ('exported', 'rejected', 'voided') then moment end,
+      -- The write may have begun at any moment until this report.
+      absent_from = case when n.state = 'in_doubt' and x.kind = 'post' then coalesce(moment + t.absence_after, 'infinity')
+        else i.absent_from end,
       looks = case when n.state in ('accepted', 'in_doubt') and x.kind <> 'post' then i.looks + 1 else 0 end,
       last_look = i.last_look and n.state = 'in_doubt',
       next_look_at = case when n.state in ('accepted', 'in_doubt') then greatest(
         moment + bilag_internal.look_wait(n.state, case when x.kind = 'post' then 0 else i.looks + 1 end),
         -- Looked at soon, since finding it is proof at once; then only when finding nothing will prove something.
-        case when n.state = 'in_doubt' and x.kind <> 'post' and not i.answered then i.sent_at + t.absence_after end) end,
-      reason_code = w.reason_code,
-      reason_params = case when w.reason_code is null then '{}' when x.reason_code = w.reason_code then x.reason_params
-        else jsonb_strip_nulls(jsonb_build_object('message', coalesce(x.message, i.message))) end,
-      message = case when w.reason_code is not null then coalesce(x.message,
-        bilag_internal.tell(w.reason_code, case when x.reason_code = w.reason_code then x.reason_params else '{}' end)) end
+        case when n.state = 'in_doubt' and x.kind <> 'post' and not i.answered and i.absent_from < 'infinity' then i.absent_from end) end,
+      reason_code = w.reason_code, reason_params = p.reason_params,
+      message = case
+        when w.reason_code is null then null
+        when x.message is null and w.reason_code = i.reason_code then i.message
+        else coalesce(x.message, bilag_internal.tell(w.reason_code, p.reason_params)) end
     from unnest(told) x
     join bilag.export_items o on o.id = x.id
     join bilag.integration_types t on t.integration_type = o.integration_type
     left join lateral (select x.id, x.finished_at from bilag.export_runs x where x.id = o.run_id offset 0) as r on true
     cross join lateral (
-      select bilag_internal.next_state(o, x, r.id is null or r.finished_at is not null, t.absence_after) as state
+      select bilag_internal.next_state(o, x, r.id is null or r.finished_at is not null) as state
     ) as n
     cross join lateral (
       select case
@@ -127,10 +135,19 @@ begin
           else coalesce(x.reason_code, o.reason_code, 'unanswered') end
       end as reason_code
     ) as w
+    cross join lateral (
+      select case
+        when w.reason_code is null then '{}'
+        when x.reason_code = w.reason_code and x.reason_params <> '{}' then x.reason_params
+        when w.reason_code = o.reason_code and x.message is null then o.reason_params
+        else jsonb_strip_nulls(jsonb_build_object('message', x.message))
+      end as reason_params
+    ) as p
     where i.id = x.id and i.id = any(ids) and o.id = any(ids) and x.attempt = i.attempt and i.state in ('sending', 'in_doubt', 'accepted')
       -- A look reported late says nothing about an attempt that was made since; a report of `sending` is the sender's.
       and (x.kind = 'post' or i.state <> 'sending')
       and (x.kind <> 'post' or i.state <> 'accepted')
+      and (x.kind <> 'post' or x.outcome <> 'unknown' or i.state = 'sending')
     returning i.id, i.state, i.claim_id, i.books, i.run_id, i.position, i.integration_id, cardinality(i.succeeded_attempts) > 1 as twice, i.reference, i.org_id, i.integration_type
   ), doubled as (
     select bilag_internal.raise_alert('doubled', s.reference, s.org_id, s.integration_type,
@@ -157,31 +174,46 @@ create or replace function bilag_internal.settle_late(item bilag.export_items, r
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
 as $$
 declare
-  others boolean;
+  other bilag.export_items;
+  target bigint;
 begin
-  select exists (
-    select from bilag.export_items o
-    where o.claim_id = item.claim_id and o.id <> item.id and o.holds and o.reverses is not distinct from item.reverses
-      and (o.integration_id = item.integration_id or (o.books and item.books))
-  ) into others;
-  if item.state = 'pending' or (item.state in ('rejected', 'voided') and not others and item.reason_code is distinct from 'released_for_reexport') then
+  select o.* into other from bilag.export_items o
+  where o.claim_id = item.claim_id and o.id <> item.id and o.holds and o.reverses is not distinct from item.reverses
+    and (o.integration_id = item.integration_id or (o.books and item.books))
+  order by o.id desc limit 1 for update;
+  if item.state = 'pending' then
+    target := item.id;
+  elsif item.state in ('rejected', 'voided') and item.reason_code is distinct from 'released_for_reexport' then
+    if other.id is null then
+      target := item.id;
+    elsif other.state = 'pending' and other.reference = item.reference then
+      target := other.id;  -- a later run has taken the claim and not sent it yet: it is booked already
+    end if;
+  end if;
+  if target is not null then
     update bilag.export_items i
     set state = result.outcome, holds = true, suspect = false, answered = true, external_id = coalesce(result.external_id, i.external_id),
-      succeeded_attempts = i.succeeded_attempts || result.attempt, reason_code = null, reason_params = '{}', message = null,
+      succeeded_attempts = case when result.kind = 'post' and i.id = item.id then i.succeeded_attempts || result.attempt
+        else i.succeeded_attempts end,
+      sent_at = coalesce(i.sent_at, item.sent_at), reason_code = null, reason_params = '{}', message = null,
       booked_at = case when result.outcome = 'exported' then bilag_internal.now() end,
       settled_at = case when result.outcome = 'exported' then bilag_internal.now() end,
       next_look_at = case when result.outcome = 'accepted' then bilag_internal.now() end
-    where i.id = item.id;
+    where i.id = target;
     if result.outcome = 'exported' then
-      perform bilag_internal.book(array[item.id]);
+      perform bilag_internal.book(array[target]);
     end if;
+    return;
+  end if;
+  -- What a look saw may be the voucher of the attempt that is under way or settled; only a write's own answer is a second one.
+  if result.kind <> 'post' then
     return;
   end if;
   update bilag.export_items i set succeeded_attempts = i.succeeded_attempts || result.attempt
   where i.id = item.id and result.attempt <> all(i.succeeded_attempts);
-  if item.state in ('accepted', 'exported', 'rejected', 'voided') then
+  if item.state in ('accepted', 'exported') or other.state in ('sending', 'accepted', 'in_doubt', 'exported') then
     perform bilag_internal.raise_alert('doubled', item.reference, item.org_id, item.integration_type,
-      format('Voucher %s was reported booked by attempt %s after another one.', item.reference, result.attempt),
+      format('Voucher %s was reported booked by attempt %s beside another one.', item.reference, result.attempt),
       jsonb_build_object('itemId', item.id));
   end if;
 end $$;
@@ -211,7 +243,7 @@ create or replace function bilag_internal.raise_look_alerts(item_ids bigint[]) r
 language sql volatile security definer set search_path = pg_catalog, pg_temp
 as $$
   with troubled as (
-    select i.integration_id, i.org_id, i.integration_type, i.reason_code, count(*) as n
+    select i.integration_id, i.org_id, i.integration_type, i.reason_code, count(*) as n, max(i.message) as message
     from bilag.export_items i
     where i.id = any(item_ids) and (
       i.reason_code in ('vanished', 'import_error') or (i.state = 'in_doubt' and i.looks > 0))
@@ -219,7 +251,8 @@ as $$
   )
   select bilag_internal.raise_alert(
     case when t.reason_code in ('vanished', 'import_error') then t.reason_code else 'in_doubt' end,
-    t.integration_id::text, t.org_id, t.integration_type, bilag_internal.tell(t.reason_code, '{}'), jsonb_build_object('vouchers', t.n))
+    t.integration_id::text, t.org_id, t.integration_type, coalesce(t.message, bilag_internal.tell(t.reason_code, '{}')),
+    jsonb_build_object('vouchers', t.n))
   from troubled t;
   select bilag_internal.resolve_alert(k.kind, l.integration_id::text, 'no voucher is in that state any more')
   from (select distinct i.integration_id from bilag.export_items i where i.id = any(item_ids)) as l

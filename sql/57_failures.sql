@@ -50,7 +50,7 @@ begin
 
     if report.error ->> 'errorClass' = 'permanent' and coalesce(report.reason_code, '') not like 'credential_%' then
       update bilag.export_runs r set error = report.error where r.id = report.run_id;
-      perform bilag_internal.finish_runs(array[report.run_id]);
+      perform bilag_internal.finish_runs(array[report.run_id], forced => true);
       continue;
     end if;
     nth := case when report.reason_code = 'rate_limited' or report.reason_code like 'credential_%'
@@ -63,7 +63,7 @@ begin
       select greatest(s.wait, pause_for) into pause_for from bilag.retry_schedule s where s.failure = nth;
       if not found then
         update bilag.export_runs r set error = report.error || jsonb_build_object('isRetryable', false) where r.id = report.run_id;
-        perform bilag_internal.finish_runs(array[report.run_id]);
+        perform bilag_internal.finish_runs(array[report.run_id], forced => true);
         continue;
       end if;
     end if;
@@ -105,11 +105,33 @@ begin
     return;
   end if;
   perform from bilag.export_lanes l where l.integration_id = any(lanes) order by l.integration_id for update;
-  perform bilag_internal.settle_items(reports);
+  -- One lane may report twice at once, a late report and a newer one: they are told one after the other, as they came.
+  for turn in 1 .. (
+    select max(x.times) from (select count(*) as times from jsonb_to_recordset(reports) as r (lane uuid) group by r.lane) as x
+  ) loop
+    perform bilag_internal.settle_items((
+      select jsonb_agg(x.report)
+      from (
+        select r.report, row_number() over (partition by r.report ->> 'lane' order by r.n) as nth
+        from jsonb_array_elements(reports) with ordinality as r (report, n)
+      ) as x
+      where x.nth = turn));
+  end loop;
 
   select array_agg(l.integration_id) into alive
   from jsonb_to_recordset(reports) as x (lane uuid, token uuid)
   join bilag.export_lanes l on l.integration_id = x.lane and l.lease_token = x.token and l.integration_id = any(lanes);
+  -- What a report forgets was sent all the same.
+  update bilag.export_items i
+  set state = 'in_doubt', next_look_at = bilag_internal.now(), reason_code = 'unanswered', reason_params = '{}',
+    absent_from = coalesce(bilag_internal.now() + t.absence_after, 'infinity'), message = bilag_internal.tell('unanswered', '{}')
+  from bilag.export_lanes l
+  join bilag.integration_types t on t.integration_type = l.integration_type
+  where l.integration_id = any(alive) and l.in_flight and l.sending > (
+      select coalesce(sum(jsonb_array_length(x.results)), 0)
+      from jsonb_to_recordset(reports) as x (lane uuid, token uuid, results jsonb)
+      where x.lane = l.integration_id and x.token = l.lease_token)
+    and i.run_id = l.run_id and i.state = 'sending';
   -- Any outcome at all is progress: the job did not crash.
   update bilag.export_lanes l
   set deliveries = 0, in_flight = false, deliver_until = bilag_internal.now() + make_interval(secs => l.delivery_seconds)
@@ -122,6 +144,9 @@ begin
     and not x.results @> jsonb_build_array(jsonb_build_object('id', i.id, 'outcome', 'refused'));
 
   perform bilag_internal.settle_failures(reports);
+  perform bilag_internal.finish_runs(array(
+    select r.id from bilag.export_lanes l join bilag.export_runs r on r.id = l.run_id
+    where l.integration_id = any(alive) and r.cancel_requested_at is not null and r.finished_at is null));
 
   select array_agg(distinct i.run_id) into waiting
   from bilag.export_items i

@@ -1,7 +1,9 @@
 -- The end of runs, whatever the end. What is pending is released in this transaction; what is accepted or in doubt outlives the run
 -- and holds no lane. A run whose last vouchers are only unconfirmed waits, off its lane, until they are or an hour has passed.
 
-create or replace function bilag_internal.finish_runs(run_ids uuid[], patience boolean default true) returns void
+create or replace function bilag_internal.finish_runs(
+  run_ids uuid[], patience boolean default true, forced boolean default false
+) returns void
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
 as $$
 declare
@@ -13,7 +15,7 @@ begin
     return;
   end if;
   with counted as (
-    select r.id, r.cancel_requested_at is not null or r.error is not null as forced,
+    select r.id, finish_runs.forced or r.cancel_requested_at is not null as forced,
       count(*) filter (where i.state = 'accepted') as accepted,
       count(*) filter (where i.state in ('in_doubt', 'sending')) as doubtful,
       count(*) filter (where i.state = 'pending') as pending
@@ -54,10 +56,11 @@ begin
     update bilag.export_runs r
     set finished_at = bilag_internal.now(), waiting_since = null, waiting_reason_code = null,
       started_at = coalesce(r.started_at, bilag_internal.now()),
-      error = r.error || jsonb_build_object('isRetryable', false),
+      -- What passed is no longer an error of the run.
+      error = case when finish_runs.forced then r.error || jsonb_build_object('isRetryable', false) end,
       status = case
         when r.cancel_requested_at is not null then 'cancelled'
-        when r.error is null and c.bad = 0 then 'succeeded'
+        when c.bad = 0 and not (finish_runs.forced and r.error is not null) then 'succeeded'
         when c.good > 0 then 'partially_succeeded'
         else 'failed'
       end
@@ -74,8 +77,8 @@ begin
   end if;
 end $$;
 
-comment on function bilag_internal.finish_runs(uuid[], boolean) is
-  'Ends runs whose lanes the caller holds; patient ones with unconfirmed vouchers wait instead.';
+comment on function bilag_internal.finish_runs(uuid[], boolean, boolean) is
+  'Ends runs whose lanes the caller holds; with patience those with unconfirmed vouchers wait instead, unless the end is forced.';
 
 create or replace function bilag_internal.run_counts(run_id uuid) returns jsonb
 language sql stable set search_path = pg_catalog, pg_temp

@@ -67,7 +67,8 @@ begin
   select o.time_zone into zone from bilag.organizations o where o.id = preview_export.org_id;
   with claims as (
     select c.claim_id from bilag_internal.candidates(array[integration.id], array[
-      coalesce((preview_export.period_end + 1)::timestamp at time zone zone, bilag_internal.now() + interval '1 microsecond')]) as c
+        coalesce((preview_export.period_end + 1)::timestamp at time zone zone, bilag_internal.now() + interval '1 microsecond')],
+      array['-infinity'::timestamptz], array['00000000-0000-0000-0000-000000000000'::uuid], null) as c
   ), vouchers as materialized (
     select v.claim_id, v.claim_number, v.approved_at, v.currency, v.content,
       case when v.unchanged then v.last_reason_code else v.reason_code end as reason_code,

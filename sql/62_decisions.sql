@@ -29,7 +29,8 @@ declare
   claim bilag.expense_claims := bilag_internal.claim_of(claim_id);
   integration bilag.integration_config := bilag_internal.lock_lane(claim, integration_type);
 begin
-  perform from bilag.expense_claims c where c.id = claim.id for share;
+  -- As a start does: whoever takes the claim at the same moment is waited for, then seen.
+  perform from bilag.expense_claims c where c.id = claim.id for no key update;
   if claim.status <> 'approved' then
     perform bilag_internal.complain('KB004', format('Claim %s is %s, not approved.', claim.claim_number, claim.status));
   end if;

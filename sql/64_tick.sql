@@ -1,29 +1,51 @@
 -- tick() is run every minute by pg_cron, and by workers when it has not been: it makes the runs that are due, rescues lost leases, sends again what lost its
 -- hint, ends waits that lasted long enough, and beats its heart. Running it twice, or at once, changes nothing.
 
+create or replace function bilag_internal.server_identity(out system_identifier text, out timeline integer, out database_oid oid)
+language sql stable security definer set search_path = pg_catalog, pg_temp
+as $$
+  select (select c.system_identifier::text from pg_control_system() c),
+    -- The timeline is in the name of the WAL file that is written; pg_control_checkpoint() learns of it only at a checkpoint.
+    case when not pg_is_in_recovery() then ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::integer end,
+    (select d.oid from pg_database d where d.datname = current_database())
+$$;
+
+comment on function bilag_internal.server_identity() is 'Which server, which timeline, which database this is.';
+
+create or replace function bilag_internal.server_is_known() returns boolean
+language sql stable security definer set search_path = pg_catalog, pg_temp
+as $$
+  select (h.system_identifier, h.timeline, h.database_oid) is not distinct from (s.system_identifier, s.timeline, s.database_oid)
+  from bilag.installation h cross join bilag_internal.server_identity() s
+$$;
+
+comment on function bilag_internal.server_is_known() is 'Whether this is the server that the installation last ran on: asked before anything is handed out.';
+
 create or replace function bilag_internal.recognise_server() returns void
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
 as $$
 declare
-  here bilag.installation;
-  identifier text := (select c.system_identifier::text from pg_control_system() c);
-  -- The timeline is in the name of the WAL file that is written; pg_control_checkpoint() learns of it only at a checkpoint.
-  line integer := case when pg_is_in_recovery() then null
-    else ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::integer end;
+  was bilag.installation;
+  now_at record;
 begin
-  select i.* into here from bilag.installation i for update;
-  if here.system_identifier is null then
-    update bilag.installation i set system_identifier = identifier, timeline = line;
-  elsif line is not null and (here.system_identifier, here.timeline) is distinct from (identifier, line) then
-    update bilag.installation i set system_identifier = identifier, timeline = line;
+  if bilag_internal.server_is_known() then
+    return;
+  end if;
+  select i.* into was from bilag.installation i for update;
+  select * into now_at from bilag_internal.server_identity();
+  update bilag.installation i
+  set system_identifier = now_at.system_identifier, timeline = now_at.timeline, database_oid = now_at.database_oid;
+  if was.system_identifier is not null
+    and (was.system_identifier, was.timeline, was.database_oid)
+      is distinct from (now_at.system_identifier, now_at.timeline, now_at.database_oid) then
     perform bilag_internal.look_before_sending(bilag_internal.now());
     perform bilag_internal.raise_alert('server_changed', 'installation', null, null,
       'The database server is another one than before: every unexported claim is looked up before it is sent.',
-      jsonb_build_object('was', here.system_identifier, 'wasTimeline', here.timeline, 'is', identifier, 'isTimeline', line));
+      jsonb_build_object('was', to_jsonb(was) - 'paused_reason', 'is', to_jsonb(now_at)));
   end if;
 end $$;
 
-comment on function bilag_internal.recognise_server() is 'Notices a restore, a clone or a failover: the server''s identity or timeline is another one.';
+comment on function bilag_internal.recognise_server() is 'Notices a restore, a clone or a failover: the server, its timeline or the database is another one.';
 
 -- After a restore, what this database does not remember may be booked all the same. Claims approved before are looked up first:
 -- those pending now, and those that later runs take.
@@ -45,7 +67,9 @@ create or replace function bilag_internal.doubt_recovered(run_ids uuid[]) return
 language sql volatile security definer set search_path = pg_catalog, pg_temp
 as $$
   update bilag.export_items i
-  set state = 'in_doubt', look_first = true, sent_at = bilag_internal.now(), next_look_at = bilag_internal.now(), answered = false,
+  set state = 'in_doubt', look_first = true, sent_at = x.approved_at, next_look_at = bilag_internal.now(), answered = false,
+    -- In the life that this database forgot it may have been sent at any time since its approval, and last a moment ago.
+    absent_from = coalesce(bilag_internal.now() + t.absence_after, 'infinity'),
     reason_code = 'recovered', reason_params = '{}', message = bilag_internal.tell('recovered', '{}')
   from bilag.expense_claims x, bilag.installation h, bilag.integration_types t
   where x.id = i.claim_id and i.state = 'pending' and x.approved_at < h.recover_before and t.integration_type = i.integration_type and t.finds
@@ -59,6 +83,7 @@ language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
 as $$
 declare
   stuck uuid[];
+  free uuid[];
   impatient uuid[];
   woken integer;
   made integer;
@@ -66,7 +91,6 @@ begin
   if not pg_try_advisory_xact_lock(hashtextextended('bilag.tick', 0)) then
     return jsonb_build_object('skipped', true);
   end if;
-  update bilag.installation i set ticked_at = bilag_internal.now();
   perform bilag_internal.recognise_server();
   made := bilag_internal.make_due_runs();
 
@@ -77,6 +101,9 @@ begin
     where l.integration_id in (
         select x.integration_id from bilag.export_lanes x where x.lease_until <= bilag_internal.now()
         union select x.integration_id from bilag.export_lanes x where x.due_at <= bilag_internal.now() and x.msg_id is null and x.lease_until is null
+        -- A run whose lane somebody held while it was made.
+        union select r.integration_id from bilag.export_runs r join bilag.export_lanes x on x.integration_id = r.integration_id
+          where r.finished_at is null and r.due_at <= bilag_internal.now() and coalesce(x.due_at > bilag_internal.now(), true) and x.run_id is null
         union select h from bilag_internal.lost_hints() h)
     order by l.integration_id for update skip locked
   ) as l;
@@ -88,21 +115,26 @@ begin
     lease_until = case when l.lease_until > bilag_internal.now() then l.lease_until end
   where l.integration_id = any(stuck);
 
+  -- Waits that lasted an hour, and cancellations whose worker died; on lanes that nobody holds, read again once they are ours.
+  free := array(
+    select l.integration_id from bilag.export_lanes l
+    where l.lease_until is null and l.integration_id in (
+      select r.integration_id from bilag.export_runs r
+      where r.finished_at is null and (r.cancel_requested_at is not null
+        or (r.status = 'waiting' and r.due_at = 'infinity' and r.waiting_since < bilag_internal.now() - interval '1 hour')))
+    order by l.integration_id for update skip locked);
   select array_agg(r.id) into impatient
-  from (
-    select r.id, r.integration_id from bilag.export_runs r
-    where r.finished_at is null and r.status = 'waiting' and r.due_at = 'infinity'
-      and r.waiting_since < bilag_internal.now() - interval '1 hour'
-  ) as r
-  join lateral (
-    select from bilag.export_lanes l where l.integration_id = r.integration_id for update skip locked
-  ) as l on true;
-  perform bilag_internal.finish_runs(impatient, false);
+  from bilag.export_runs r
+  where r.integration_id = any(free) and r.finished_at is null and (r.cancel_requested_at is not null
+    or (r.status = 'waiting' and r.due_at = 'infinity' and r.waiting_since < bilag_internal.now() - interval '1 hour'));
+  perform bilag_internal.finish_runs(impatient, patience => false);
 
-  woken := bilag_internal.wake_lanes(stuck);
+  woken := bilag_internal.wake_lanes(stuck || free);
   if woken > 0 then
     perform pg_notify('bilag_wake', '');
   end if;
+  -- Last, so that nobody who says hello waits for all of this.
+  update bilag.installation i set ticked_at = bilag_internal.now();
   return jsonb_build_object('made', made, 'woken', woken, 'ended', coalesce(cardinality(impatient), 0));
 end $$;
 

@@ -3,7 +3,7 @@
 
 do $$
 begin
-  if to_regprocedure('cron.schedule(text, text, text)') is not null then
+  if exists (select from pg_namespace n where n.nspname = 'cron' and has_schema_privilege(n.oid, 'usage')) then
     execute $cron$ select cron.schedule('bilag-tick', '* * * * *', 'select bilag_internal.tick()') $cron$;
   end if;
 end $$;
