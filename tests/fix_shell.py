@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
 from tests.fix_postgres import Database as Installed
-from worker import cli
+from worker import cli, telemetry
 
 
 @dataclass(frozen=True)
@@ -29,8 +30,11 @@ Shell = Callable[..., Said]
 
 
 @pytest.fixture
-def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Shell:
-    """Run ``bilag`` with these words; ``stdin`` is what it is given to read. No database is set."""
+def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Shell]:
+    """Run ``bilag`` with these words; ``stdin`` is what it is given to read. No database is set.
+
+    What the command changed for its whole process, the logging, is as before when the test ends.
+    """
     for name in ("DATABASE_URL", "DATABASE_URL_FILE", "BILAG_MIGRATE_URL", "BILAG_LISTEN_URL"):
         monkeypatch.delenv(name, raising=False)
 
@@ -41,7 +45,12 @@ def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -
         told = capsys.readouterr()
         return Said(int(exit_.value.code or 0), told.out, told.err)
 
-    return run
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield run
+    telemetry.configure()
+    root.handlers[:] = handlers
+    root.setLevel(level)
 
 
 @pytest.fixture

@@ -96,6 +96,20 @@ class _FromLogging(logging.Handler):
         _voice.say(level, "library.spoke", fields)
 
 
+class _Line:
+    """Writes a rendered event as one line, to what standard error is at that moment if no stream was given."""
+
+    def __init__(self, stream: TextIO | None) -> None:
+        self._stream = stream
+
+    def write(self, event: str) -> None:
+        stream = self._stream or sys.stderr
+        stream.write(event + "\n")
+        stream.flush()
+
+    debug = info = warning = error = critical = write
+
+
 def _structlog(form: str, stream: TextIO | None) -> Any:
     import structlog
 
@@ -103,7 +117,7 @@ def _structlog(form: str, stream: TextIO | None) -> Any:
     if form == "console":
         last = structlog.dev.ConsoleRenderer(colors=(stream or sys.stderr).isatty())
     return structlog.wrap_logger(
-        structlog.WriteLogger(stream or sys.stderr),
+        _Line(stream),
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
