@@ -7,6 +7,7 @@ report and a logged traceback; an outage of the database becomes a pause; a sign
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from uuid import UUID
 
@@ -17,7 +18,7 @@ from worker.database import Database, Job, Outage
 from worker.intake import Intake
 from worker.leases import Clock, Heart, Lease, now
 from worker.metrics import Metrics
-from worker.reports import Tally, failure_of_ours
+from worker.reports import Tally, failure_of_ours, tell
 from worker.settings import Settings
 from worker.settler import Report, Settler
 
@@ -118,6 +119,7 @@ class Poller:
             with telemetry.bound(correlation_id=str(job["correlationId"]), organization_id=str(job["orgId"])):
                 async with asyncio.timeout(lease.deadline - self._clock() + longest_write):
                     await self._perform(tally, lease)
+                tell(tally)
         except TimeoutError:
             ended = "deadline"  # no failure: what is not done goes on in the next delivery
         except asyncio.CancelledError:
@@ -143,12 +145,15 @@ class Poller:
     def _arrived(self, reports: Sequence[Report], jobs: Sequence[Job], since: float) -> None:
         """Outcomes are home: their lanes are free, or go on with what they have next."""
         deadlines: dict[str, float] = {}
+        counts: Counter[str] = Counter()
         for report in reports:
             if lease := self._lanes.pop(report["lane"], None):
                 self._heart.release(lease)
                 deadlines[report["lane"]] = lease.deadline
-            for result in report["results"]:
-                self._metrics.items.add(outcome=result["outcome"])
+            counts.update(result["outcome"] for result in report["results"])
+        for outcome, count in counts.items():
+            self._metrics.items.add(count, outcome=outcome)
+        telemetry.info("outcomes.settled", jobs=len(reports), **counts)
         for job in jobs:
             full = since + float(job["deliverySeconds"])
             self._begin(job, since, min(full, deadlines.get(job["lane"], full)))

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from worker import redaction
+from worker import redaction, telemetry
 from worker.errors import BilagError
 
 
@@ -109,3 +109,22 @@ def failure_of_ours(job: Mapping[str, Any], message: str) -> Failure:
             "isRetryable": False,
         }
     )
+
+
+def tell(tally: Tally) -> None:
+    """Say how a job went, under its own correlation id."""
+    job = tally.job
+    if tally.failure:
+        error = tally.failure.error
+        telemetry.warning(
+            "job.failed",
+            kind=job["kind"],
+            adapter=job["integrationType"],
+            error_class=error["errorClass"],
+            http_status=error["httpStatus"],
+            message=error["message"],
+            reason_code=tally.failure.reason_code,
+            attempt=error["attempt"],
+        )
+    else:
+        telemetry.debug("job.finished", kind=job["kind"], adapter=job["integrationType"], items=len(job["items"]))
