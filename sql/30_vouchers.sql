@@ -81,37 +81,36 @@ as $$
     join bilag.expense_claims x on x.id = p.claim_id
     where x.id = any(claim_ids)
   ),
-  lines as (
-    select p.integration_id, p.claim_id, l.line_no, l.amount, l.category, l.expense_date, m.account_code,
-      jsonb_build_object(
-        'lineNo', row_number() over (partition by p.integration_id, p.claim_id order by l.line_no),
-        'account', m.account_code, 'amount', round(l.amount, 2)::text, 'vatCode', m.vat_code,
-        'description', coalesce(nullif(l.description, ''), l.category),
-        'dimensions', coalesce(m.dimensions, '{}') || l.dimensions, 'subledger', null) as line
-    from pairs p
-    join bilag.expense_claim_lines l on l.claim_id = p.claim_id and l.claim_id = any(claim_ids) and l.amount <> 0
-    left join lateral (
-      select m.account_code, m.vat_code, m.dimensions
-      from bilag.account_mappings m
-      where m.org_id = p.org_id and m.integration_type = p.integration_type and m.category = l.category
-        and m.valid_from <= coalesce(l.expense_date, p.approval_day)
-      order by m.valid_from desc
-      limit 1
-    ) as m on true
-  ),
-  sums as (
-    select l.integration_id, l.claim_id, round(sum(l.amount), 2) as amount, count(*)::integer as lines,
-      max(l.expense_date) as last_day, jsonb_agg(l.line order by l.line_no) as list,
-      (array_agg(l.category order by l.line_no) filter (where l.account_code is null))[1] as unmapped
-    from lines l
-    group by l.integration_id, l.claim_id
-  ),
-  dated as (
-    select p.*, coalesce(s.amount, 0) as amount, coalesce(s.lines, 0) as lines, s.list, s.unmapped,
+  -- Materialized, or each expression would be computed wherever it is named. A claim's lines are fetched claim by claim: the time
+  -- grows with the claims and not with their square, whatever number of them the planner expects.
+  dated as materialized (
+    select p.*, coalesce(s.amount, 0) as amount, s.lines, s.list, s.unmapped,
       coalesce(s.last_day, p.approval_day) as document_date, w.wanted,
       case when p.closed_period = 'move' then greatest(w.wanted, p.books_closed_until + 1) else w.wanted end as posting_date
     from pairs p
-    left join sums s on s.integration_id = p.integration_id and s.claim_id = p.claim_id
+    cross join lateral (
+      select round(sum(n.amount), 2) as amount, count(*)::integer as lines, max(n.expense_date) as last_day,
+        (array_agg(n.category order by n.line_no) filter (where n.account_code is null))[1] as unmapped,
+        jsonb_agg(jsonb_build_object(
+          'lineNo', n.nth, 'account', n.account_code, 'amount', round(n.amount, 2)::text, 'vatCode', n.vat_code,
+          'description', coalesce(nullif(n.description, ''), n.category),
+          'dimensions', coalesce(n.mapped_dimensions, '{}') || n.dimensions, 'subledger', null) order by n.line_no) as list
+      from (
+        select l.line_no, l.amount, l.category, l.description, l.expense_date, l.dimensions, m.account_code, m.vat_code,
+          m.dimensions as mapped_dimensions, row_number() over (order by l.line_no) as nth
+        from bilag.expense_claim_lines l
+        left join lateral (
+          select m.account_code, m.vat_code, m.dimensions
+          from bilag.account_mappings m
+          where m.org_id = p.org_id and m.integration_type = p.integration_type and m.category = l.category
+            and m.valid_from <= coalesce(l.expense_date, p.approval_day)
+          order by m.valid_from desc
+          limit 1
+        ) as m on true
+        where l.claim_id = p.claim_id and l.amount <> 0
+      ) as n
+      offset 0
+    ) as s
     cross join lateral (
       select case p.posting_date_rule
         when 'expense' then coalesce(s.last_day, p.approval_day)
@@ -120,7 +119,7 @@ as $$
       end as wanted
     ) as w
   ),
-  judged as (
+  judged as materialized (
     select d.*, case
         when d.currency <> d.ledger_currency and not d.foreign_currency then 'currency_unsupported'
         when d.lines = 0 then case
@@ -168,17 +167,21 @@ returns table (
   revision integer, unchanged boolean, last_reason_code text, last_reason_params jsonb, last_message text)
 language sql stable
 as $$
+  with v as materialized (
+    select * from bilag_internal.vouchers(integration_ids, claim_ids, period_ends)
+  ), d as materialized (
+    select v.*, sha256(convert_to(v.content::text, 'UTF8')) as content_sha256 from v
+  )
   select v.integration_id, v.claim_id, v.claim_number, v.approved_at, v.posting_date, v.currency, v.amount, v.line_count, v.content,
-    v.reason_code, v.reason_params, d.content_sha256,
+    v.reason_code, v.reason_params, v.content_sha256,
     coalesce(last.revision + case when last.reason_code = 'released_for_reexport' then 1 else 0 end, 1),
     last.state is not distinct from 'rejected' and case
       when v.reason_code is not null
         then (last.reason_code, last.reason_params) is not distinct from (v.reason_code, v.reason_params)
-      else last.content_sha256 is not distinct from d.content_sha256
+      else last.content_sha256 is not distinct from v.content_sha256
     end,
     last.reason_code, last.reason_params, last.message
-  from bilag_internal.vouchers(integration_ids, claim_ids, period_ends) as v
-  cross join lateral (select sha256(convert_to(v.content::text, 'UTF8')) as content_sha256) as d
+  from d as v
   left join lateral (
     select i.state, i.revision, i.reason_code, i.reason_params, i.message, i.content_sha256
     from bilag.export_items i

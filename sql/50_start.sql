@@ -20,7 +20,7 @@ declare
   taken_claims uuid[];
   approvals timestamptz[];
 begin
-  piece := greatest(100, 5000 / cardinality(run_ids));
+  piece := greatest(100, 3000 / cardinality(run_ids));
   select array_agg(r.integration_id), array_agg(r.cutoff_at), array_agg(r.taken_at), array_agg(r.taken_claim)
   into starting, cutoffs, taken_ats, taken_claims
   from bilag.export_runs r where r.id = any(run_ids);
@@ -41,12 +41,23 @@ begin
   locked := array(
     select x.id from bilag.expense_claims x where x.id = any(claims) and x.status = 'approved' order by x.id
     for no key update skip locked);
+  with these as materialized (
+    select r.integration_id, r.period_end from bilag.export_runs r where r.id = any(run_ids)
+  )
   select array_agg(p.integration_id), array_agg(p.claim_id), array_agg(r.period_end) into integrations, claims, periods
   from unnest(integrations, claims) as p (integration_id, claim_id)
   join unnest(locked) as x (id) on x.id = p.claim_id
-  join bilag.export_runs r on r.integration_id = p.integration_id and r.id = any(run_ids);
+  join these r on r.integration_id = p.integration_id;
 
   if claims is not null then
+    with these as materialized (
+      select r.id, r.org_id, r.integration_type, r.integration_id, r.item_count, r.trigger, c.books, l.voucher_number_last,
+        coalesce((c.settings ->> 'voucher_number_from')::numeric::bigint, 1) as numbers_from
+      from bilag.export_runs r
+      join bilag.integration_config c on c.id = r.integration_id
+      join bilag.export_lanes l on l.integration_id = r.integration_id
+      where r.id = any(run_ids)
+    )
     insert into bilag.export_items (
       run_id, org_id, integration_id, integration_type, claim_id, position, revision, state, holds, books, reference,
       voucher_number, voucher, content_sha256, posting_date, currency, amount, line_count, reason_code, reason_params,
@@ -62,20 +73,17 @@ begin
       select f.*,
         f.item_count + row_number() over (partition by f.run_id order by f.approved_at, f.claim_number) as position,
         case when f.reason_code is null then
-          greatest(l.voucher_number_last, f.numbers_from - 1)
+          greatest(f.voucher_number_last, f.numbers_from - 1)
             + row_number() over (partition by f.run_id, f.reason_code is null order by f.approved_at, f.claim_number)
         end as voucher_number,
         bilag_internal.reference(f.integration_id, f.claim_id, f.revision) as reference
       from (
-        select r.id as run_id, r.org_id, r.integration_type, r.item_count, c.books,
-          coalesce((c.settings ->> 'voucher_number_from')::numeric::bigint, 1) as numbers_from, v.*
+        select r.id as run_id, r.org_id, r.integration_type, r.item_count, r.books, r.numbers_from, r.voucher_number_last, v.*
         from bilag_internal.proposals(integrations, claims, periods) as v
-        join bilag.export_runs r on r.integration_id = v.integration_id and r.id = any(run_ids)
-        join bilag.integration_config c on c.id = v.integration_id
+        join these r on r.integration_id = v.integration_id
         -- A person who retries may know of a change on the vendor's side.
         where not v.unchanged or r.trigger = 'retry'
       ) as f
-      join bilag.export_lanes l on l.integration_id = f.integration_id
     ) as n
     order by n.claim_id
     on conflict do nothing;  -- another booking integration of the organisation was faster
