@@ -185,7 +185,8 @@ class Storm:
     def _busy(self) -> WorkerProcess:
         """Mostly a worker that holds a lane; any, when none does."""
         rows = self.here.database.sql(
-            "select distinct w.pid from bilag.export_lanes l join bilag.worker_heartbeats w on w.worker_id = l.leased_by"
+            "select distinct w.pid from bilag.export_lanes l"
+            " join bilag.worker_heartbeats w on w.worker_id = l.leased_by"
         )
         living = self._living()
         holders = [worker for worker in living if (worker.pid,) in rows]

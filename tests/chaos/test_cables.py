@@ -1,4 +1,4 @@
-"""Cables cut at the worst moment: to Postgres, also right after a COMMIT, and to the accounting system after it booked."""
+"""Cables cut at the worst moment: to Postgres, right after a COMMIT too, and to the vendor after it booked."""
 
 from __future__ import annotations
 

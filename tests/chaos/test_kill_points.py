@@ -1,4 +1,4 @@
-"""SIGKILL of a real worker at every step of its way; another one finds the pieces. Each claim is booked exactly once."""
+"""SIGKILL of a real worker at every step of its way; another one finds the pieces, and each claim is booked once."""
 
 from __future__ import annotations
 

@@ -23,6 +23,7 @@ def test_a_restored_database_finds_what_it_forgot_before_it_sends_anything(
     here: Installation, erp: XledgerFake
 ) -> None:
     org = here.organisation(claims=CLAIMS)
+    here.tick()
     dump = dumped(here)
     org.request()
     assert here.worker("--drain").ended() == 0
@@ -39,10 +40,13 @@ def test_a_database_restored_from_an_old_dump_finds_what_was_booked_days_ago(
     here.database.sql("update bilag.integration_config set export_from = %s", days_ago - timedelta(days=1))
     for n in range(CLAIMS):
         org.claim(f"OLD-{n}", approved_at=days_ago)
+    here.tick()
     dump = dumped(here)
-    erp.clock.set(days_ago + timedelta(hours=1))
-    org.request()
-    assert here.worker("--drain").ended() == 0
+    for clock in (erp.clock.set, here.database.set_clock):
+        clock(days_ago + timedelta(hours=1))
+    run = org.request()
+    here.worker()
+    here.live_on(run, org)
     erp.clock.set(None)
     restored_elsewhere(here, erp, dump, org)
     assert erp.calls[WRITE] == 1

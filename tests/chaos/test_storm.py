@@ -1,4 +1,4 @@
-"""The storm: short in ``make test``, long in ``make chaos`` (``BILAG_CHAOS=long``; ``BILAG_CHAOS_SEED`` repeats one)."""
+"""The storm: short in ``make test``, long in ``make chaos`` (``BILAG_CHAOS=long``; ``BILAG_CHAOS_SEED`` repeats it)."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_no_claim_is_lost_and_none_is_doubled_whatever_is_killed_crashed_or_cut(
         here = Installation(database, tmp_path, erp.url, erp.vouchers, erp.add_owner)
         here.small_batches(5)
         with Proxy(database.dsn) as cable:
-            storm = Storm(here, erp, cable, random.Random(SEED), WORKERS)
+            storm = Storm(here, erp, cable, random.Random(SEED), WORKERS)  # noqa: S311 - a seed is the point
             try:
                 for n in range(ORGANISATIONS):
                     here.organisation(f"Lag {n}", claims=20).insert_run()

@@ -150,3 +150,17 @@ def test_four_workers_on_many_integrations_book_each_claim_once(here: Installati
         org.request()
     assert here.until_right().booked == 96
     assert erp.calls[WRITE] == 24
+
+
+@story()
+def test_a_write_that_began_long_after_its_mark_is_not_thought_absent_too_early(
+    here: Installation, erp: XledgerFake
+) -> None:
+    here.database.sql("update bilag.integration_types set absence_after = '12 s'")
+    org = here.organisation(claims=CLAIMS)
+    erp.fail_next(429, after=10, on=WRITE)
+    erp.commit_after(10, on=WRITE)
+    org.request()
+    here.worker(BILAG_DELIVERY_SECONDS="60")
+    assert here.until_right(90).booked == CLAIMS
+    assert erp.calls[WRITE] == 2
