@@ -211,6 +211,9 @@ begin
   end if;
   update bilag.export_items i set succeeded_attempts = i.succeeded_attempts || result.attempt
   where i.id = item.id and result.attempt <> all(i.succeeded_attempts);
+  if item.state in ('accepted', 'exported') and result.attempt = item.attempt and cardinality(item.succeeded_attempts) = 0 then
+    return;  -- the answer to the attempt that a look has found already
+  end if;
   if item.state in ('accepted', 'exported') or other.state in ('sending', 'accepted', 'in_doubt', 'exported') then
     perform bilag_internal.raise_alert('doubled', item.reference, item.org_id, item.integration_type,
       format('Voucher %s was reported booked by attempt %s beside another one.', item.reference, result.attempt),

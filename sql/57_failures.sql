@@ -152,7 +152,7 @@ begin
   from bilag.export_items i
   cross join lateral (select r.status, r.due_at, r.finished_at from bilag.export_runs r where r.id = i.run_id offset 0) as r
   where i.id = any(array(select x.id from bilag_internal.results(reports) x))
-    and r.status = 'waiting' and r.due_at = 'infinity' and r.finished_at is null;
+    and r.status = 'waiting' and r.finished_at is null;
   perform bilag_internal.finish_runs(waiting);
 
   select array_agg(l.integration_id) into going_on

@@ -18,7 +18,8 @@ begin
     select r.id, finish_runs.forced or r.cancel_requested_at is not null as forced,
       count(*) filter (where i.state = 'accepted') as accepted,
       count(*) filter (where i.state in ('in_doubt', 'sending')) as doubtful,
-      count(*) filter (where i.state = 'pending') as pending
+      -- A run that has not taken all of its claims is not at its end either.
+      count(*) filter (where i.state = 'pending') + case when r.took_all then 0 else 1 end as pending
     from bilag.export_runs r left join bilag.export_items i on i.run_id = r.id and i.run_id = any(run_ids)
     where r.id = any(run_ids) and r.finished_at is null
     group by r.id

@@ -1,6 +1,12 @@
 -- tick() is run every minute by pg_cron, and by workers when it has not been: it makes the runs that are due, rescues lost leases, sends again what lost its
 -- hint, ends waits that lasted long enough, and beats its heart. Running it twice, or at once, changes nothing.
 
+create or replace function bilag_internal.after_migrate() returns void
+language sql volatile security definer set search_path = pg_catalog, pg_temp
+as $$ select bilag_internal.recognise_server() $$;
+
+comment on function bilag_internal.after_migrate() is 'Called by migrate: a dump of a database that no worker has met yet knows where it came from, too.';
+
 create or replace function bilag_internal.server_identity(out system_identifier text, out timeline integer, out database_oid oid)
 language sql stable security definer set search_path = pg_catalog, pg_temp
 as $$
@@ -79,7 +85,7 @@ $$;
 comment on function bilag_internal.doubt_recovered(uuid[]) is 'Puts pending items of a recovered database in doubt, to be found or proven absent.';
 
 create or replace function bilag_internal.tick() returns jsonb
-language plpgsql volatile security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp set jit = off set enable_seqscan = off
 as $$
 declare
   stuck uuid[];

@@ -79,10 +79,20 @@ class Database:
 
 
 def make_template(server: Server) -> str:
-    """Migrate a database, and keep everybody out of it: one with a session in it cannot be copied."""
+    """Migrate a database, and keep everybody out of it: one with a session in it cannot be copied.
+
+    It forgets which database it is: a copy that knew would take itself for a restored dump, and look before it sends.
+    """
+    import psycopg
+
     from worker.migrate import migrate
 
-    migrate(server.create_database(TEMPLATE))
+    dsn = server.create_database(TEMPLATE)
+    migrate(dsn)
+    with psycopg.connect(dsn) as connection:
+        connection.execute(
+            "update bilag.installation set system_identifier = null, timeline = null, database_oid = null"
+        )
     return TEMPLATE
 
 
