@@ -129,6 +129,7 @@ declare
   tired uuid[];
   understood bigint[];
   garbage bigint[];
+  jobs integer;
 begin
   select w.* into worker from bilag.worker_heartbeats w where w.worker_id = claim_exports.worker_id;
   if not found then
@@ -202,10 +203,13 @@ begin
     perform bilag_internal.quarantine(tired);
   end if;
   return query select bilag_internal.advance(held, worker_id, lease_seconds, delivery_seconds);
+  get diagnostics jobs = row_count;
+  -- A null for each lane that needed no hands: there was work, and there may be more.
+  return query select null::jsonb from generate_series(1, cardinality(held) - jobs);
 end $$;
 
 comment on function bilag_internal.claim_exports(uuid, integer, integer, integer) is
-  'Leases up to so many lanes that have work and returns a job for each: claims, starts and marks in one call.';
+  'Leases up to so many lanes that have work and returns a job for each: claims, starts and marks in one call. A lane whose work needed no call gives null.';
 
 create or replace function bilag_internal.beat(worker_id uuid, tokens uuid[], lease_seconds integer, running integer)
 returns setof uuid

@@ -10,7 +10,7 @@ import pytest
 from psycopg import sql
 
 from tests.fix_postgres import Database as Installed
-from worker.contract import CONTRACT
+from worker.version import CONTRACT
 from worker.database import Database
 
 Opened = Callable[..., Awaitable[Database]]

@@ -23,12 +23,6 @@ if TYPE_CHECKING:  # heavy imports stay out of the worker's start
     from worker.http import Http
     from worker.settings_schema import AdapterSettings
 
-CONTRACT = 1
-"""The number of the agreement between this worker and the functions of ``bilag_internal``.
-
-A worker refuses to claim from a database that announces another one (architecture §4, `installation`).
-"""
-
 
 @dataclass(frozen=True, slots=True)
 class Line:

@@ -16,7 +16,7 @@ from worker import telemetry
 from worker.attempt_log import AttemptLog, row_of
 from worker.batches import batch_of
 from worker.calls import call_of
-from worker.contract import Adapter, Batch, Call, Finding, Outcome, Presence
+from worker.contract import Adapter, Batch, Call, Finding, Outcome, Presence, Verdict
 from worker.credentials import CredentialProvider
 from worker.errors import BilagError, Executed, Refused
 from worker.findings import absence_counts, after_refusal, all_absent, outcome_of
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 _GUARD_SECONDS = 1.0
 """How much later than a request's own timeout the whole try is cut: the request knows better what happened to it."""
+
+
+_THERE = (Verdict.EXPORTED, Verdict.ACCEPTED)
 
 
 class NotBegun(Exception):
@@ -144,6 +147,8 @@ class _Invocation:
                 telemetry.info("look_up.failed", message=blind.message)  # the write's own failure says more
         believed = self._believes_absence(error)
         self._settle([outcome_of(finding, believed=believed) for finding in self._found or ()])
+        if all(self._tally.outcome_of(item) in _THERE for item in self._ids.values()):
+            self._tally.failure = None  # the answer was lost, the vouchers were not; the attempt's row tells it
 
     def _believes_absence(self, error: BilagError) -> bool:
         return absence_counts(self._job.get("absenceAfterSeconds"), answered=error.answered)

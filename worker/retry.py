@@ -75,9 +75,13 @@ async def with_retry(
     that it surely was not. The error then says so (``executed`` is ``NO``), also when no slot is left; false, or a
     failure to find out, raises the error as it is, in doubt.
     """
+    invocation = _Invocation(fn, options, writes, on_attempt, prove_absent)
+    try:
+        return await invocation.one_try()  # most calls succeed, and tenacity costs more than such a call itself
+    except BilagError as error:
+        invocation.first_error = error
     from tenacity import AsyncRetrying
 
-    invocation = _Invocation(fn, options, writes, on_attempt, prove_absent)
     retrying = AsyncRetrying(
         sleep=options.sleep,
         retry=invocation.goes_again,
@@ -85,7 +89,7 @@ async def with_retry(
         stop=invocation.is_over,
         reraise=True,
     )
-    return await retrying(invocation.one_try)
+    return await retrying(invocation.next_try)
 
 
 class _Invocation(Generic[T]):
@@ -104,6 +108,14 @@ class _Invocation(Generic[T]):
         self._slots = options.slots()
         self._ends = options.clock() + options.budget
         self._tries = 0
+        self.first_error: BilagError | None = None
+
+    async def next_try(self) -> T:
+        """The outcome of the try before the retrying began, then tries."""
+        error, self.first_error = self.first_error, None
+        if error is not None:
+            raise error
+        return await self.one_try()
 
     async def one_try(self) -> T:
         self._tries += 1

@@ -5,7 +5,10 @@ from __future__ import annotations
 from importlib.metadata import PackageNotFoundError, version
 
 CONTRACT = 1
-"""The same number as :data:`worker.contract.CONTRACT`, without the time that importing that costs a start."""
+"""The number of the agreement between this worker and the functions of ``bilag_internal``.
+
+A worker refuses to claim from a database that announces another one (architecture §4, `installation`).
+"""
 
 
 def bilag_version() -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.virtual_time import VIRTUAL_TIME
-from worker import contract, version
+from worker import version
 from worker.database import Outage
 from worker.watchman import Watchman
 
@@ -94,8 +94,4 @@ async def test_an_outage_is_watched_through() -> None:
 async def test_it_introduces_itself_with_version_contract_and_environment() -> None:
     town = Town(cron=True)
     await town.watched(1)
-    assert town.hellos[0][2:] == ("1.0", contract.CONTRACT, "development")
-
-
-def test_the_contract_known_at_the_start_is_the_contract() -> None:
-    assert version.CONTRACT == contract.CONTRACT
+    assert town.hellos[0][2:] == ("1.0", version.CONTRACT, "development")

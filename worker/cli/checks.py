@@ -16,7 +16,7 @@ import psycopg
 from worker import adapters
 from worker.cli.people import told
 from worker.cli.told import Told, sentence
-from worker.contract import CONTRACT
+from worker.version import CONTRACT
 from worker.database import ACT_AS_WORKER, HELLO, conninfo
 from worker.settings import Settings, SettingsError
 from worker.version import bilag_version
