@@ -9,12 +9,14 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
+from itertools import product
 from typing import Any, LiteralString
 
 import psycopg
 import pytest
 
 from dev.postgres import Server
+from tests.chaos import LONG
 from tests.fix_bilag import NOON, Organisation
 from tests.fix_postgres import Connection, Database, copied
 from tests.flow.patience import until
@@ -42,6 +44,7 @@ class Race:
         booked, lost, self.in_hand = self._three_batches()
         assert (len(booked["items"]), len(lost["items"]), len(self.in_hand["items"])) == (2, 2, 2)
         self.claimed: list[Job] = []
+        self.told = False
 
     def post(self, job: Job) -> None:
         self.booked.update(item["voucher"]["reference"] for item in job["items"])
@@ -56,7 +59,8 @@ class Race:
 
     def verb(self, name: str, session: Connection) -> Callable[[], None]:
         """One of the racing verbs on this session."""
-        if name == "settle":
+        if name == "settle" and not self.told:
+            self.told = True
             self.post(self.in_hand)
         queries: dict[str, tuple[LiteralString, tuple[Any, ...]]] = {
             "request": ("select bilag.request_export(%s, 'xledger')", (self.org.id,)),
@@ -156,9 +160,16 @@ def ground(server: Server, template: str) -> Iterator[Ground]:
         yield database, (database.connect(autocommit=False), database.connect(autocommit=False)), workers
 
 
-@pytest.mark.parametrize("lease", ["held", "lost"])
-@pytest.mark.parametrize("second", VERBS)
-@pytest.mark.parametrize("first", VERBS)
+def cases() -> Iterator[tuple[str, str, str]]:
+    """Every pair in both orders; a lease that is lost matters to those who take lanes over. The long form: all."""
+    for first, second in product(VERBS, VERBS):
+        taking = "tick" in (first, second) or "claim" in (first, second)
+        for lease in ("held", "lost"):
+            if LONG or taking == (lease == "lost"):
+                yield first, second, lease
+
+
+@pytest.mark.parametrize(("first", "second", "lease"), cases())
 def test_two_verbs_at_once_lose_and_double_nothing(ground: Ground, first: str, second: str, lease: str) -> None:
     database, _, _ = ground
     database.set_clock(NOON)

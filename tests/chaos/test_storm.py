@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import sys
 import time
 from pathlib import Path
 
@@ -11,13 +12,13 @@ import pytest
 
 from dev.fakes.remote import RemoteFake, running
 from dev.postgres import throw_away
+from tests.chaos import LONG
 from tests.chaos.proxy import Proxy
 from tests.chaos.storm import Storm
 from tests.fix_flow import scaled_template
 from tests.flow.books import Verdict
 from tests.flow.installation import Installation, Sturdy
 
-LONG = os.environ.get("BILAG_CHAOS") == "long"
 SEED = int(os.environ.get("BILAG_CHAOS_SEED", "20260302"))
 KILLS, OUTAGES, WORKERS, ORGANISATIONS = (320, 48, 4, 8) if LONG else (9, 4, 2, 3)
 CALM_SECONDS = 240
@@ -59,11 +60,12 @@ def test_no_claim_is_lost_and_none_is_doubled_whatever_is_killed_crashed_or_cut(
 
 def tell(storm: Storm, verdict: Verdict, outages: int, seconds: float) -> None:
     """The figures of the storm."""
-    print(f"\n  seed {SEED}, {WORKERS} workers, {ORGANISATIONS} organisations, {seconds:.0f} s")
-    print(f"  kills {storm.figures['kills']} · restarts and cuts {outages} · sessions cut {storm.cable.cuts}")
-    print(
-        f"  vouchers {verdict.booked} · lost {len(verdict.lost)} · doubled {len(verdict.doubled)}"
-        f" · in doubt {len(verdict.unsettled)} · rejected {verdict.rejected}"
-    )
-    for name, count in sorted(storm.figures.items()):
-        print(f"    {count:4} {name}")
+    lines = [
+        "",
+        f"  seed {SEED}, {WORKERS} workers, {ORGANISATIONS} organisations, {seconds:.0f} s",
+        f"  kills {storm.figures['kills']} · restarts and cuts {outages} · sessions cut {storm.cable.cuts}",
+        f"  vouchers {verdict.booked} · rejected {verdict.rejected}",
+        f"  lost {len(verdict.lost)} · doubled {len(verdict.doubled)} · in doubt {len(verdict.unsettled)}",
+        *(f"    {count:4} {name}" for name, count in sorted(storm.figures.items())),
+    ]
+    sys.stdout.write("\n".join(lines) + "\n")
