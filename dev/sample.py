@@ -1,4 +1,4 @@
-"""Sample organisations with approved claims, as a Norwegian volunteer organisation has them: for the demo and `make up`.
+"""Sample organisations with approved claims, as Norwegian volunteers make them: for the demo and `make up`.
 
 The same seed gives the same claims, so two demos can be compared. A few claims have a category that nobody mapped, as
 happens; they are to be rejected, and to hold up nobody else.
@@ -80,7 +80,7 @@ def load(connection: Connection, organization: Organization, settings: Mapping[s
 
 def claims(organization: Organization) -> Iterator[dict[str, Any]]:
     """The claims of an organisation as ``upsert_claims`` takes them: 1 to 6 lines each."""
-    chance = random.Random(organization.org_number)  # noqa: S311  # sample data, not a secret
+    chance = random.Random(organization.org_number)  # sample data, not a secret
     without_account = set(chance.sample(range(organization.claims), organization.unmapped))
     for number in range(organization.claims):
         person = chance.randrange(len(PEOPLE))

@@ -33,6 +33,7 @@ create table bilag.export_items (
   answered            boolean not null default false,
   absent_from         timestamptz not null default 'infinity',
   looked_at           timestamptz,
+  credential_version  integer,
   succeeded_attempts  integer[] not null default '{}',
   next_look_at        timestamptz,
   looks               integer not null default 0,
@@ -82,6 +83,7 @@ comment on column bilag.export_items.vehicle is 'What carries it at the vendor, 
 comment on column bilag.export_items.ledger_key is 'Which ledger it was sent to: the identity settings, frozen when it was marked.';
 comment on column bilag.export_items.sent_at is 'When it was first marked to be sent: nothing of it is older at the vendor.';
 comment on column bilag.export_items.absent_from is 'A look handed out before this proves nothing by finding nothing: the write may still be on its way.';
+comment on column bilag.export_items.credential_version is 'The credential it was last sent with: one that was changed since may reach another ledger, where absence proves nothing.';
 comment on column bilag.export_items.looked_at is 'When the latest look was handed out.';
 comment on column bilag.export_items.answered is 'The vendor answered the last attempt: absence may be believed at once.';
 comment on column bilag.export_items.succeeded_attempts is 'Attempts that reported success; two of them raise the alert doubled.';

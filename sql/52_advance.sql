@@ -39,9 +39,10 @@ begin
     update bilag.export_items i
     set state = 'sending', attempt = i.attempt + 1, sent_at = coalesce(i.sent_at, moment), answered = false, absent_from = 'infinity',
       look_first = false,
-      correlation_id = b.correlation_id, vehicle = b.vehicle, ledger_key = b.ledger_key, looks = 0
+      correlation_id = b.correlation_id, vehicle = b.vehicle, ledger_key = b.ledger_key, looks = 0,
+      credential_version = b.credential_version
     from (
-      select r.id as run_id, r.correlation_id,
+      select r.id as run_id, r.correlation_id, l.credential_version,
         translate(substr(encode(sha256(convert_to(l.lease_token::text, 'UTF8')), 'hex'), 1, 10),
           '0123456789abcdef', 'GHJKLMNPQRSTVWXZ') as vehicle,
         (select string_agg(coalesce(c.settings ->> k, ''), '|' order by k) from unnest(t.identity_settings) as k) as ledger_key

@@ -17,7 +17,7 @@ comment on function bilag_internal.look_wait(text, integer) is 'How long until a
 create or replace function bilag_internal.results(reports jsonb) returns setof bilag_internal.result
 language sql stable
 as $$
-  select r.lane, r.kind, coalesce(l.lease_token = r.token, false), jsonb_array_length(r.results), x.id, x.attempt,
+  select r.lane, r.kind, coalesce(l.lease_token = r.token, false), true, jsonb_array_length(r.results), x.id, x.attempt,
     -- What a look cannot know, and words that we do not know, are unknown: never a reason to send again.
     case when x.outcome in ('exported', 'accepted', 'absent', 'import_error', 'unknown')
       or (r.kind = 'post' and x.outcome in ('rejected', 'refused', 'unsent')) then x.outcome else 'unknown' end,
@@ -32,7 +32,8 @@ $$;
 comment on function bilag_internal.results(jsonb) is 'The outcomes in reports, one row per item.';
 
 -- The state that an outcome leads to. `ended`: its run is over, so nothing would send it. Absence is believed of a system that
--- answered the write, and else only of a look that was handed out when nothing could be on its way any more.
+-- answered the write, and else only of a look that was handed out when nothing could be on its way any more, with the credential that
+-- the write had.
 create or replace function bilag_internal.next_state(item bilag.export_items, result bilag_internal.result, ended boolean)
 returns text
 language plpgsql stable
@@ -46,7 +47,7 @@ begin
     when result.outcome = 'import_error' then 'accepted'
     when result.outcome = 'unknown' then case when item.state = 'accepted' then 'accepted' else 'in_doubt' end
     when result.outcome = 'absent' and result.kind <> 'post' and not item.answered and item.state <> 'accepted'
-      and coalesce(item.looked_at < item.absent_from, true) then 'in_doubt'
+      and (coalesce(item.looked_at < item.absent_from, true) or (not result.same_credential and not item.last_look)) then 'in_doubt'
     when result.outcome = 'rejected' or (result.outcome = 'refused' and result.told = 1) then 'rejected'
     -- Absent, though the vendor had accepted it: its import error was cleared away by deleting it, or it vanished.
     when result.outcome = 'absent' and item.state = 'accepted' then
@@ -81,6 +82,15 @@ begin
 
   -- A look whose lease is lost may have been overtaken: that it found nothing, or nothing certain, counts for nothing.
   told := array(select x from unnest(told) x where x.kind = 'post' or x.alive or x.outcome in ('exported', 'accepted'));
+
+  -- A credential that was changed since may reach another ledger: finding nothing there proves nothing. A person's word is needed.
+  told := array(
+    select (x.lane, x.kind, x.alive, i.credential_version is not distinct from l.credential_version, x.told, x.id, x.attempt, x.outcome,
+      x.external_id, case when x.outcome = 'absent' and i.credential_version is distinct from l.credential_version
+        then 'credential_changed' else x.reason_code end, x.reason_params, x.message)::bilag_internal.result
+    from unnest(told) x
+    join bilag.export_items i on i.id = x.id and i.id = any(ids)
+    join bilag.export_lanes l on l.integration_id = i.integration_id);
 
   -- Success of an attempt that is no longer the item's: a lost lease, an answer that came late.
   perform bilag_internal.settle_late(i, x) from unnest(told) x

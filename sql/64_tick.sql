@@ -69,16 +69,34 @@ end $$;
 
 comment on function bilag_internal.look_before_sending(timestamptz) is 'From now on, every unexported claim approved before this is looked up before it is sent.';
 
+create or replace function bilag_internal.recover(since timestamptz) returns bigint
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if since > bilag_internal.now() then
+    perform bilag_internal.complain('KB001', format('%s is in the future.', since), 'Say since when this database may have forgotten what was sent.');
+  end if;
+  perform bilag_internal.look_before_sending(bilag_internal.now());
+  perform pg_notify('bilag_wake', '');
+  return (
+    select count(*) from bilag.expense_claims x
+    where x.status = 'approved' and not x.booked and x.approved_at < bilag_internal.now() and exists (
+      select from bilag.integration_config c where c.org_id = x.org_id and c.books and c.enabled and x.approved_at >= c.export_from));
+end $$;
+
+comment on function bilag_internal.recover(timestamptz) is
+  'After a restore that nobody noticed: every claim that is approved by now and not known as exported is looked up before it is sent. Returns how many. For the owner.';
+
 create or replace function bilag_internal.doubt_recovered(run_ids uuid[]) returns void
 language sql volatile security definer set search_path = pg_catalog, pg_temp
 as $$
   update bilag.export_items i
   set state = 'in_doubt', look_first = true, sent_at = x.approved_at, next_look_at = bilag_internal.now(), answered = false,
     -- In the life that this database forgot it may have been sent at any time since its approval, and last a moment ago.
-    absent_from = coalesce(bilag_internal.now() + t.absence_after, 'infinity'),
+    absent_from = coalesce(bilag_internal.now() + t.absence_after, 'infinity'), credential_version = c.credential_version,
     reason_code = 'recovered', reason_params = '{}', message = bilag_internal.tell('recovered', '{}')
-  from bilag.expense_claims x, bilag.installation h, bilag.integration_types t
-  where x.id = i.claim_id and i.state = 'pending' and x.approved_at < h.recover_before and t.integration_type = i.integration_type and t.finds
+  from bilag.expense_claims x, bilag.installation h, bilag.integration_types t, bilag.integration_config c
+  where x.id = i.claim_id and c.id = i.integration_id and i.state = 'pending' and x.approved_at < h.recover_before and t.integration_type = i.integration_type and t.finds
     and (run_ids is null or i.run_id = any(run_ids))
 $$;
 

@@ -1,10 +1,11 @@
-"""The play. Exit 0 only if nothing is missing and nothing doubled, by the word of the accounting systems' own ledgers."""
+"""The play. Exit 0 only if nothing is missing and nothing doubled, by the word of the accounting systems' ledgers."""
 
 from __future__ import annotations
 
 import json
 import sys
 import time
+from typing import LiteralString
 from uuid import UUID
 
 import psycopg
@@ -47,7 +48,7 @@ def main() -> int:
     )
     for query in (
         "table bilag.overview",
-        "select claim_number, state, voucher_number, reason, what_to_do from bilag.claim_exports where state <> 'booked'",
+        "select claim_number, state, reason, what_to_do from bilag.claim_exports where state <> 'booked'",
         "select explain_claim from bilag.explain_claim((select id from bilag.organizations limit 1), '2026-0001')",
     ):
         console.print(f'    psql "$DATABASE_URL" -c "{query}"', highlight=False, soft_wrap=True)
@@ -119,12 +120,13 @@ def _count(scene: Stage, organization: Organization, how: str) -> Count:
 
 def _reasons(connection: psycopg.Connection) -> list[tuple[str, int]]:
     return connection.execute(
-        "select reason, count(*)::integer from bilag.claim_exports where state = 'rejected' group by 1 order by 2 desc, 1"
+        "select reason, count(*)::integer from bilag.claim_exports"
+        " where state = 'rejected' group by 1 order by 2 desc, 1"
     ).fetchall()
 
 
-def _one(connection: psycopg.Connection, query: str, *parameters: object) -> UUID:
-    row = connection.execute(query, parameters).fetchone()  # type: ignore[call-overload]  # our own literals
+def _one(connection: psycopg.Connection, query: LiteralString, *parameters: object) -> UUID:
+    row = connection.execute(query, parameters).fetchone()
     if row is None:
         raise LookupError(query)
     found: UUID = row[0]

@@ -60,7 +60,7 @@ def watch(connection: psycopg.Connection, runs: Sequence[tuple[str, UUID]]) -> N
 
 @dataclass(frozen=True)
 class Count:
-    """What became of one organisation's claims: ``unbookable`` were to be rejected; ``booked`` is the ledger's own word."""
+    """One organisation's claims: ``unbookable`` were to be rejected; ``booked`` is the ledger's own word."""
 
     organization: str
     system: str

@@ -26,6 +26,7 @@ _COMMANDS = {
     "dead-letters": "operate",
     "pause": "operate",
     "resume": "operate",
+    "recover": "operate",
     "version": "work",
 }
 """Which module of this package holds which command, in the order of the help."""

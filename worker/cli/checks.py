@@ -16,10 +16,9 @@ import psycopg
 from worker import adapters
 from worker.cli.people import told
 from worker.cli.told import Told, sentence
-from worker.version import CONTRACT
 from worker.database import ACT_AS_WORKER, HELLO, conninfo
 from worker.settings import Settings, SettingsError
-from worker.version import bilag_version
+from worker.version import CONTRACT, bilag_version
 from worker.watchman import STALE_SECONDS
 
 _OLDEST_SERVER = 150000

@@ -1,4 +1,4 @@
-"""``bilag secret``, ``dead-letters``, ``pause`` and ``resume``: what operators do."""
+"""``bilag secret``, ``dead-letters``, ``pause``, ``resume`` and ``recover``: what operators do."""
 
 from __future__ import annotations
 
@@ -111,6 +111,22 @@ def resume(org: str | None, integration_type: str | None, everything: bool) -> N
             return
         asked.rows("select bilag.resume_integration(%s, %s)", asked.organisation(named[0]), named[1])
     click.echo(f"{named[1]} goes on.")
+
+
+@click.command()
+@click.option(
+    "--since",
+    required=True,
+    type=click.DateTime(),
+    help="Since when this database may have forgotten what was sent (UTC).",
+)
+def recover(since: datetime) -> None:
+    """After a restore: look every unexported claim up at the accounting system before it is sent."""
+    with people() as asked:
+        claims = asked.value("select bilag_internal.recover(%s at time zone 'UTC')", since)
+    click.echo(
+        f"{claims} approved claims that this database does not know as exported are looked up before they are sent."
+    )
 
 
 def _one_or_all(org: str | None, integration_type: str | None, everything: bool) -> tuple[str, str] | None:

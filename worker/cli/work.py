@@ -40,8 +40,7 @@ def worker(drain: bool, concurrency: int | None, queues: str) -> int:
 def version(as_json: bool) -> None:
     """Print the version, and the contract that this worker keeps with the database."""
     from worker.cli.show import print_json
-    from worker.version import CONTRACT
-    from worker.version import bilag_version
+    from worker.version import CONTRACT, bilag_version
 
     if as_json:
         print_json({"version": bilag_version(), "contract": CONTRACT})
