@@ -112,9 +112,9 @@ def bilag(server: Server) -> Ground:
     ground = Ground(server, new_name("bilag"))
     server.create_database(ground.name)
     migrate(ground.dsn)
-    adapters.take_over()
-    for announcement in announcements():
-        ground.sql("select bilag_internal.announce_type(%(it)s)", it=Jsonb(announcement))
+    with adapters.in_place():
+        for announcement in announcements():
+            ground.sql("select bilag_internal.announce_type(%(it)s)", it=Jsonb(announcement))
     ground.sql(f"select pgmq.create('{RAW_QUEUE}')")
     return ground
 

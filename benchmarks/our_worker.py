@@ -6,7 +6,7 @@ import asyncio
 import sys
 import time
 
-from benchmarks.adapters import take_over
+from benchmarks.adapters import in_place
 from benchmarks.children import Stopwatch, await_word, say
 from worker import telemetry
 from worker.service import Service, serve
@@ -32,6 +32,6 @@ async def tell(settings: Settings) -> None:
 
 
 if __name__ == "__main__":
-    take_over()
     telemetry.configure("error")
-    asyncio.run({"drain": drain, "serve": tell}[sys.argv[1]](load()))
+    with in_place():
+        asyncio.run({"drain": drain, "serve": tell}[sys.argv[1]](load()))

@@ -1,12 +1,20 @@
-"""The adapters of the benchmarks: a folder like ``worker/adapters``, put in its place in a process that measures."""
+"""The adapters of the benchmarks: a folder like ``worker/adapters``, which takes its place while something is measured."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from worker import adapters
 
 
-def take_over() -> None:
-    """From now on this process's worker finds the accounting systems of this folder, and no others."""
+@contextmanager
+def in_place() -> Iterator[None]:
+    """Inside, this process's worker finds the accounting systems of this folder, and no others."""
+    before = adapters.ADAPTERS
     adapters.ADAPTERS = adapters.Adapters(Path(__file__).parent, __name__)
+    try:
+        yield
+    finally:
+        adapters.ADAPTERS = before
