@@ -10,8 +10,8 @@ import pytest
 from psycopg import sql
 
 from tests.fix_postgres import Database as Installed
-from worker.version import CONTRACT
 from worker.database import Database
+from worker.version import CONTRACT
 
 Opened = Callable[..., Awaitable[Database]]
 

@@ -172,7 +172,7 @@ def _account() -> pwd.struct_passwd | None:
 
 
 def free_port() -> int:
-    """A free port below those that systems give to outgoing connections: between a stop and a start one could take it."""
+    """A free port below those of outgoing connections, any of which could take it between a stop and a start."""
     for port in random.sample(range(20_000, 32_000), 100):
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind(("127.0.0.1", port))

@@ -12,9 +12,9 @@ from tests.fix_bilag import Bilag, Organisation
 from tests.fix_hands import Opened
 from tests.fix_postgres import Database as Installed
 from worker import database as page
-from worker.version import CONTRACT
 from worker.database import Refusal, conninfo
 from worker.reports import Tally
+from worker.version import CONTRACT
 
 pytestmark = pytest.mark.anyio
 
