@@ -27,8 +27,10 @@ UP_WITHIN_SECONDS = 20
 
 TO_TRY = (
     "table bilag.overview",
-    "insert into bilag.export_runs (org_id, integration_type)"
-    " select org_id, integration_type from bilag.integration_config",
+    (
+        "insert into bilag.export_runs (org_id, integration_type)"
+        " select org_id, integration_type from bilag.integration_config"
+    ),
     "table bilag.runs_in_progress",
     "select claim_number, state, voucher_number, reason from bilag.claim_exports limit 20",
 )

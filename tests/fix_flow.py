@@ -1,7 +1,7 @@
 """Fixtures: whole installations of real processes, on a Postgres that writes as a production server does.
 
-Time is scaled: nearly the shortest lease and timeout that are allowed, and an ``absence_after`` of Xledger that fits them. A
-look-up that finds nothing therefore proves something after four seconds instead of a minute.
+Time is scaled: nearly the shortest lease and timeout that are allowed, and an ``absence_after`` of Xledger that fits
+them. A look-up that finds nothing therefore proves something after four seconds instead of a minute.
 """
 
 from __future__ import annotations
