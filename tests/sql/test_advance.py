@@ -68,7 +68,7 @@ class Counting:
 
 
 # The first and the last of each batch of 250, the middle from both sides, and the last ones of all.
-POSITIONS = [1, 63, 125, 126, 187, 249, 250, 251, 375, 376, 438, 499, 500]
+POSITIONS = [1, 2, 63, 125, 126, 187, 249, 250, 251, 375, 376, 438, 499, 500]
 
 
 @pytest.mark.parametrize("position", POSITIONS)

@@ -102,7 +102,7 @@ def test_a_long_message_is_cut_and_never_costs_an_outcome(org: Organisation, wor
 
 
 def test_a_report_told_twice_changes_nothing(org: Organisation, worker: FakeWorker) -> None:
-    for n, outcome in enumerate(["exported", "accepted", "rejected", "refused", "unsent"]):
+    for n, outcome in enumerate(["exported", "accepted", "rejected", "refused", "unknown", "unsent"]):
         org.approve(2, f"T{n}")
         org.request()
         told = report(worker.claim_one(), outcome)

@@ -21,10 +21,16 @@ def lost(bilag: Bilag, org: Organisation, worker: FakeWorker) -> Job:
     return job
 
 
+def proven_absent(bilag: Bilag, worker: FakeWorker, *, release: bool = False) -> list[Job]:
+    """Looked for when nothing can be on its way any more, and not there."""
+    bilag.advance(seconds=61)
+    return worker.settle(worker.claim_one(), "absent", release=release)
+
+
 def sent_again(bilag: Bilag, org: Organisation, worker: FakeWorker) -> tuple[Job, Job]:
     """The same, proven absent since, and being sent once more: both jobs."""
     first = lost(bilag, org, worker)
-    (second,) = worker.settle(worker.claim_one(), "absent")
+    (second,) = proven_absent(bilag, worker)
     assert second["items"][0]["attempt"] == 2
     return first, second
 
@@ -80,7 +86,7 @@ def test_a_late_success_while_it_is_proven_absent_and_waits_stops_the_second_sen
     bilag: Bilag, org: Organisation, worker: FakeWorker
 ) -> None:
     job = lost(bilag, org, worker)
-    worker.settle(worker.claim_one(), "absent", release=True)
+    proven_absent(bilag, worker, release=True)
     assert org.states() == {"C-1": "pending"}
     worker.settle(job, "exported")
     assert (item(org), alerts(org)) == (("exported", [1], True), [])
@@ -165,7 +171,7 @@ def test_a_late_success_of_a_claim_that_was_released_books_it_after_all(
 ) -> None:
     job = lost(bilag, org, worker)
     org.database.sql("select bilag.cancel_export(id) from bilag.export_runs")
-    worker.settle(worker.claim_one(), "absent")
+    proven_absent(bilag, worker)
     assert item(org) == ("voided", [], False)
     worker.settle(job, "exported")
     assert (item(org), alerts(org)) == (("exported", [1], True), [])
@@ -177,7 +183,7 @@ def test_a_late_success_of_a_claim_that_another_run_has_booked_since_raises_doub
 ) -> None:
     job = lost(bilag, org, worker)
     org.database.sql("select bilag.cancel_export(id) from bilag.export_runs")
-    worker.settle(worker.claim_one(), "absent")
+    proven_absent(bilag, worker)
     org.request()
     worker.settle(worker.claim_one(), "exported")
     worker.settle(job, "exported")

@@ -1,0 +1,225 @@
+"""The heart: rescues, sends again, notices another server, and changes nothing when it beats twice."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from tests.fix_bilag import NOON, Bilag, Organisation
+from tests.fix_postgres import Database
+from tests.sql.fake_worker import FakeWorker, failed
+from tests.sql.sessions import two_sessions
+
+
+def another_server(bilag: Bilag, worker: FakeWorker) -> None:
+    """A restore: the same rows on a server with another identity."""
+    bilag.advance(seconds=1)
+    bilag.database.sql("update bilag.installation set system_identifier = 'the one before'")
+    worker.tick()
+
+
+def alerts(bilag: Bilag) -> list[str]:
+    return [kind for (kind,) in bilag.database.sql("select kind from bilag.open_alerts order by 1")]
+
+
+def test_a_tick_of_an_idle_installation_does_nothing_but_beat(
+    bilag: Bilag, org: Organisation, worker: FakeWorker
+) -> None:
+    for _ in range(3):
+        worker.tick()
+    assert bilag.database.value("select ticked_at from bilag.installation") == NOON
+    assert bilag.database.sql("select 1 from pgmq.q_bilag_exports union all select 1 from bilag.alerts") == []
+
+
+def test_ticking_twice_sends_one_message(bilag: Bilag, org: Organisation, worker: FakeWorker) -> None:
+    org.claim("C-1")
+    org.request()
+    bilag.database.sql("select pgmq.purge_queue('bilag_exports')")
+    assert [worker.tick()["woken"], worker.tick()["woken"]] == [1, 0]
+    assert bilag.database.value("select count(*) from pgmq.q_bilag_exports") == 1
+
+
+def test_two_ticks_at_once_are_one(database: Database, bilag: Bilag) -> None:
+    with two_sessions(database) as (first, second):
+        first.run("select bilag_internal.tick()")
+        other = second.start("select bilag_internal.tick()")
+        assert not second.is_blocked(other)
+        assert other.result(20) == [({"skipped": True},)]
+
+
+def test_a_tick_waits_for_no_lane_that_somebody_holds(
+    database: Database, org: Organisation, worker: FakeWorker
+) -> None:
+    org.claim("C-1")
+    org.request()
+    worker.claim()
+    database.advance(timedelta(seconds=61))
+    with two_sessions(database) as (holding, ticking):
+        holding.run("select 1 from bilag.export_lanes for update")
+        tick = ticking.start("select bilag_internal.tick()")
+        assert not ticking.is_blocked(tick)
+        ticking.commit()
+    assert org.states() == {"C-1": "sending"}
+    worker.tick()
+    assert org.states() == {"C-1": "in_doubt"}
+
+
+def test_what_waited_in_the_table_gets_its_message_when_it_is_due(
+    bilag: Bilag, org: Organisation, worker: FakeWorker
+) -> None:
+    org.claim("C-1")
+    org.request()
+    worker.settle(worker.claim_one(), "unsent", failure=failed())
+    assert worker.tick()["woken"] == 0
+    bilag.advance(seconds=15)
+    assert worker.tick()["woken"] == 1
+
+
+def test_a_server_is_remembered_when_it_is_first_seen(database: Database, worker: FakeWorker) -> None:
+    seen = database.value("select system_identifier from bilag.installation")
+    assert seen == database.value("select system_identifier::text from pg_control_system()")
+    assert database.sql("select kind from bilag.open_alerts") == []
+
+
+@pytest.mark.parametrize("column", ["system_identifier = 'another'", "timeline = 99"])
+def test_another_server_or_timeline_is_noticed_and_told_once(bilag: Bilag, worker: FakeWorker, column: str) -> None:
+    bilag.database.connect().execute(f"update bilag.installation set {column}".encode())
+    worker.tick()
+    worker.tick()
+    assert bilag.database.sql("select kind, count from bilag.open_alerts") == [("server_changed", 1)]
+    assert bilag.database.value("select recover_before from bilag.installation") == NOON
+
+
+def test_after_a_restore_a_pending_voucher_is_looked_up_before_it_is_sent(
+    bilag: Bilag, org: Organisation, worker: FakeWorker
+) -> None:
+    org.approve(300)
+    org.request()
+    worker.settle(worker.claim_one(), "exported", release=True)
+    another_server(bilag, worker)
+    job = worker.claim_one()
+    assert (job["kind"], len(job["items"])) == ("find", 50)
+    reasons = bilag.database.sql("select distinct reason_code from bilag.export_items where state = 'in_doubt'")
+    assert reasons == [("recovered",)]
+
+
+def test_after_a_restore_what_a_later_run_takes_of_before_is_looked_up_first(
+    bilag: Bilag, org: Organisation, worker: FakeWorker
+) -> None:
+    org.claim("before")
+    another_server(bilag, worker)
+    org.claim("after")
+    org.request()
+    jobs = worker.claim()
+    while jobs and jobs[0]["kind"] == "post":
+        assert [item["voucher"]["claimNumber"] for item in jobs[0]["items"]] == ["after"]
+        jobs = worker.settle(jobs[0]) or worker.claim()
+    (look,) = jobs
+    assert look["kind"] == "find"
+    worker.settle(look, "exported")
+    assert org.states() == {"before": "exported", "after": "exported"}
+
+
+def test_after_a_restore_what_was_found_absent_is_sent(bilag: Bilag, org: Organisation, worker: FakeWorker) -> None:
+    org.claim("C-1")
+    org.request()
+    another_server(bilag, worker)
+    worker.settle(worker.claim_one(), "absent")
+    assert org.states() == {"C-1": "in_doubt"}, "absence counts only after its time"
+    bilag.advance(minutes=1)
+    (job,) = worker.settle(worker.claim_one(), "absent")
+    assert job["kind"] == "post"
+    worker.settle(job)
+    assert org.states() == {"C-1": "exported"}
+
+
+def test_after_a_restore_an_attempt_that_the_backup_remembers_is_looked_up_too(
+    bilag: Bilag, org: Organisation, worker: FakeWorker
+) -> None:
+    org.claim("C-1")
+    org.request()
+    worker.settle(worker.claim_one(), "unsent", failure=failed())
+    another_server(bilag, worker)
+    bilag.advance(minutes=10)
+    assert worker.claim_one()["kind"] == "find"
+
+
+def test_after_a_restore_the_look_up_begins_at_the_approval(
+    bilag: Bilag, org: Organisation, worker: FakeWorker
+) -> None:
+    org.claim("C-1")
+    bilag.advance(days=3)
+    org.request()
+    another_server(bilag, worker)
+    look = worker.claim_one()
+    assert (look["kind"], look["items"][0]["sentAt"]) == ("find", "2026-03-02T11:00:00+00:00")
+
+
+def test_another_server_is_noticed_before_anything_is_handed_out(
+    bilag: Bilag, org: Organisation, worker: FakeWorker
+) -> None:
+    org.claim("C-1")
+    org.request()
+    bilag.advance(seconds=1)
+    bilag.database.sql("update bilag.installation set timeline = timeline + 1")
+    look = worker.claim_one()
+    assert alerts(bilag) == ["server_changed"]
+    assert look["kind"] == "find"
+
+
+def test_another_server_is_noticed_before_the_next_batch(bilag: Bilag, org: Organisation, worker: FakeWorker) -> None:
+    org.approve(300)
+    org.request()
+    job = worker.claim_one()
+    bilag.advance(seconds=1)
+    bilag.database.sql("update bilag.installation set database_oid = 1")
+    assert worker.settle(job, "exported") == []
+    assert alerts(bilag) == ["server_changed"]
+    look = worker.claim_one()
+    assert (look["kind"], len(look["items"])) == ("find", 50)
+
+
+def test_after_a_restore_leases_of_before_are_over_and_what_they_sent_is_in_doubt(
+    bilag: Bilag, org: Organisation, worker: FakeWorker
+) -> None:
+    org.claim("C-1")
+    org.request()
+    token = worker.claim_one()["token"]
+    another_server(bilag, worker)
+    assert worker.beat(token) == []
+    assert org.states() == {"C-1": "in_doubt"}
+
+
+def test_a_system_without_look_ups_is_sent_what_nobody_could_look_for(
+    bilag: Bilag, org: Organisation, worker: FakeWorker
+) -> None:
+    bilag.database.sql("update bilag.integration_types set finds = false")
+    org.claim("C-1")
+    org.request()
+    another_server(bilag, worker)
+    assert worker.claim_one()["kind"] == "post"
+
+
+def test_claims_approved_after_the_restore_are_sent_at_once(
+    bilag: Bilag, org: Organisation, worker: FakeWorker
+) -> None:
+    another_server(bilag, worker)
+    org.claim("C-1")
+    org.request()
+    assert worker.claim_one()["kind"] == "post"
+
+
+def test_work_left_counts_what_a_draining_worker_waits_for(bilag: Bilag, org: Organisation, worker: FakeWorker) -> None:
+    def left() -> tuple[int, int, str | None]:
+        (said,) = worker.call("select bilag_internal.work_left()")
+        return said["due"], said["inFlight"], said["nextDueAt"]
+
+    assert left() == (0, 0, None)
+    org.claim("C-1")
+    org.request()
+    assert left() == (1, 0, None)
+    job = worker.claim_one()
+    assert left()[:2] == (0, 1)
+    worker.settle(job, "unsent", failure=failed())
+    assert left() == (0, 0, "2026-03-02T11:00:15+00:00")
