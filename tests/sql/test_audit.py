@@ -1,0 +1,173 @@
+"""Append-only, hash-chained per organisation, and able to say which link was broken."""
+
+from __future__ import annotations
+
+from typing import LiteralString
+from uuid import uuid4
+
+import psycopg
+import pytest
+
+from tests.fix_bilag import Bilag, Organisation
+from tests.fix_postgres import Database
+from tests.sql.fake_worker import FakeWorker
+from tests.sql.refusals import refused
+from tests.sql.sessions import two_sessions
+
+AUDIT: LiteralString = "select bilag_internal.audit(%s, %s)"
+
+
+def chain(org: Organisation, length: int = 5) -> None:
+    for n in range(1, length + 1):
+        org.database.sql(AUDIT, org.id, f"event {n}")
+
+
+def verdict(org: Organisation) -> str | None:
+    said = org.database.value("select bilag.verify_audit(%s)", org.id)
+    assert said is None or isinstance(said, str)
+    return said
+
+
+def tamper(org: Organisation, change: str) -> None:
+    """What only a superuser can do, and only by switching the triggers off."""
+    connection = org.database.connect()
+    connection.execute("set session_replication_role = replica")
+    connection.execute(change.encode())
+    connection.close()
+
+
+def test_a_whole_chain_is_whole(org: Organisation, worker: FakeWorker) -> None:
+    chain(org)
+    org.claim("C-1")
+    org.request()
+    worker.work()
+    assert verdict(org) is None
+    assert org.database.value("select count(*) from bilag.bufdir_export_audit_log") == 7
+
+
+def test_an_organisation_without_a_chain_has_nothing_to_hide(org: Organisation) -> None:
+    assert verdict(org) is None
+
+
+LOG = "bilag.bufdir_export_audit_log"
+TAMPERING = {
+    f"update {LOG} set note = 'x' where sequence = 3": "Link 3 was changed.",
+    f"update {LOG} set details = '[1]' where sequence = 2": "Link 2 was changed.",
+    f"update {LOG} set occurred_at = occurred_at - interval '1 day' where sequence = 1": "Link 1 was changed.",
+    f"update {LOG} set user_id = org_id where sequence = 4": "Link 4 was changed.",
+    f"update {LOG} set vouchers_sha256 = 'x' where sequence = 5": "Link 5 was changed.",
+    f"update {LOG} set hash = sha256('x') where sequence = 2": "Link 2 was changed.",
+    f"update {LOG} set previous_hash = 'x' where sequence = 3": "Link 3 does not follow the one before it.",
+    f"delete from {LOG} where sequence = 3": "Link 3 is missing.",
+    f"delete from {LOG} where sequence = 1": "Link 1 is missing.",
+    f"delete from {LOG} where sequence >= 4": "The last links are missing.",
+    f"delete from {LOG}": "The last links are missing.",
+}
+
+
+def test_the_first_broken_link_is_named(bilag: Bilag) -> None:
+    for change, fault in TAMPERING.items():
+        org = bilag.organisation(change)
+        chain(org)
+        tamper(org, f"{change} {'and' if ' where ' in change else 'where'} org_id = '{org.id}'")
+        assert verdict(org) == fault, change
+
+
+def test_a_link_that_was_rewritten_with_a_fitting_hash_breaks_the_next(org: Organisation) -> None:
+    chain(org)
+    tamper(
+        org,
+        f"update {LOG} set action = 'nothing', hash = bilag_internal.audit_hash(previous_hash, org_id, sequence,"
+        " occurred_at, 'nothing', integration_type, run_id, acted_as, user_id, note, details, vouchers_sha256)"
+        " where sequence = 3",
+    )
+    assert verdict(org) == "Link 4 does not follow the one before it."
+
+
+CHANGES: list[LiteralString] = [
+    "update bilag.bufdir_export_audit_log set note = 'x'",
+    "delete from bilag.bufdir_export_audit_log",
+    "truncate bilag.bufdir_export_audit_log",
+]
+
+
+def test_nobody_changes_the_log_not_even_its_owner(org: Organisation) -> None:
+    chain(org)
+    for change in CHANGES:
+        with refused("KB006", "append-only"):
+            org.database.sql(change)
+    for role in ("authenticated", "service_role", "bilag_worker", "bilag_observer", "anon"):
+        for change in [*CHANGES, "insert into bilag.bufdir_export_audit_log default values"]:
+            with org.database.as_user(uuid4(), role) as connection, pytest.raises(psycopg.errors.InsufficientPrivilege):
+                connection.execute(change.encode())
+    assert verdict(org) is None
+
+
+def test_two_sessions_append_one_after_the_other_without_a_gap(database: Database, org: Organisation) -> None:
+    with two_sessions(database) as (first, second):
+        first.run(AUDIT, org.id, "one")
+        waiting = second.start(AUDIT, org.id, "two")
+        assert second.is_blocked(waiting)
+        first.commit()
+        waiting.result(20)
+        second.commit()
+    assert database.sql("select sequence, action from bilag.bufdir_export_audit_log order by id") == [
+        (1, "one"),
+        (2, "two"),
+    ]
+    assert verdict(org) is None
+
+
+def test_a_rolled_back_event_leaves_no_gap(database: Database, org: Organisation) -> None:
+    with two_sessions(database) as (first, second):
+        first.run(AUDIT, org.id, "never")
+        waiting = second.start(AUDIT, org.id, "one")
+        assert second.is_blocked(waiting)
+        first.connection.rollback()
+        waiting.result(20)
+        second.commit()
+    assert database.sql("select sequence, action from bilag.bufdir_export_audit_log") == [(1, "one")]
+    assert verdict(org) is None
+
+
+def test_chains_of_different_organisations_do_not_wait_for_each_other(bilag: Bilag, org: Organisation) -> None:
+    other = bilag.organisation("Other")
+    with two_sessions(bilag.database) as (first, second):
+        first.run(AUDIT, org.id, "one")
+        assert not second.is_blocked(second.start(AUDIT, other.id, "one"))
+
+
+def test_many_entries_of_many_organisations_are_chained_in_one_call(bilag: Bilag, org: Organisation) -> None:
+    other = bilag.organisation("Other")
+    bilag.database.sql(
+        "select bilag_internal.audit_many(array(select (case mod(n, 2) when 0 then %s::uuid else %s end, 'event ' || n,"
+        " null, null, null, '{}', null)::bilag_internal.audit_entry from generate_series(1, 10) as n))",
+        org.id,
+        other.id,
+    )
+    for each in (org, other):
+        assert verdict(each) is None
+    events = bilag.database.sql(
+        "select action from bilag.bufdir_export_audit_log where org_id = %s order by sequence", org.id
+    )
+    assert events == [("event 2",), ("event 4",), ("event 6",), ("event 8",), ("event 10",)]
+
+
+def test_the_log_names_login_and_person(bilag: Bilag, org: Organisation) -> None:
+    person = org.member()
+    with bilag.database.as_user(person) as connection:
+        connection.execute("select bilag.pause_integration(%s, 'xledger', 'stocktaking')", [org.id])
+    login = bilag.database.value("select session_user::text")
+    ((acted_as, user, note),) = bilag.database.sql("select acted_as, user_id, note from bilag.bufdir_export_audit_log")
+    assert (acted_as, user, note) == (login, person, "stocktaking")
+
+
+def test_the_log_has_no_names_of_people(bilag: Bilag, org: Organisation, worker: FakeWorker) -> None:
+    claim = org.claim("C-1", claimant_name="Kari Nordmann")
+    bilag.database.sql("select bilag.exclude_claim(%s, 'xledger', 'why')", claim)
+    bilag.database.sql("select bilag.include_claim(%s, 'xledger')", claim)
+    org.request()
+    worker.work()
+    rows = bilag.database.sql("select to_jsonb(a)::text from bilag.bufdir_export_audit_log a")
+    assert len(rows) == 4
+    assert not any("Nordmann" in row for (row,) in rows)
