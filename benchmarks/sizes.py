@@ -25,10 +25,10 @@ class Sizes:
 
 
 FULL = Sizes(
-    repetitions=5,
+    repetitions=3,
     messages=20_000,
-    runs=3_000,
-    jobs=3_000,
+    runs=2_000,
+    jobs=1_000,
     claims=10_000,
     delayed=100_000,
     requests=200,
@@ -37,7 +37,7 @@ FULL = Sizes(
     exported=500,
 )
 QUICK = Sizes(
-    repetitions=3,
+    repetitions=1,
     messages=5_000,
     runs=500,
     jobs=500,

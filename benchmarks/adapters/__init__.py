@@ -1,4 +1,4 @@
-"""The adapters of the benchmarks: a folder like ``worker/adapters``, which takes its place while something is measured."""
+"""The adapters of the benchmarks: a folder like ``worker/adapters``, which takes its place while they measure."""
 
 from __future__ import annotations
 
