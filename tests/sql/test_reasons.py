@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 from psycopg.types.json import Jsonb
 
 from tests.fix_bilag import Bilag
-
-ROOMS = Path(__file__).parents[2] / "sql"
+from tests.sql.rooms import rooms
 
 
 def tell(bilag: Bilag, code: str, params: dict[str, object] | None) -> str | None:
@@ -32,7 +30,7 @@ def test_a_missing_or_null_parameter_leaves_a_sentence_and_an_unknown_code_none(
 
 
 def test_every_alert_that_a_verb_raises_has_a_kind(bilag: Bilag) -> None:
-    text = "\n".join(room.read_text() for room in ROOMS.glob("*.sql"))
+    text = "\n".join(rooms().values())
     raised = set(re.findall(r"(?:raise|resolve)_alert\(\s*'(\w+)'", text))
     assert len(raised) >= 6
     known = {kind for (kind,) in bilag.database.sql("select kind from bilag.alert_kinds")}
@@ -40,7 +38,7 @@ def test_every_alert_that_a_verb_raises_has_a_kind(bilag: Bilag) -> None:
 
 
 def test_every_reason_that_a_verb_tells_or_stores_is_known(bilag: Bilag) -> None:
-    text = "\n".join(room.read_text() for room in ROOMS.glob("[1-9]*.sql"))
+    text = "\n".join(text for name, text in rooms().items() if name > "1")
     told = set(re.findall(r"\btell\('(\w+)'", text))
     told |= set(re.findall(r"(?:reason_code|'reasonCode')(?: :?=|,) '(\w+)'", text))
     assert len(told) >= 8
