@@ -24,12 +24,13 @@ from tests.flow.processes import WorkerProcess
 
 PAUSE = (0.2, 0.9)
 """Seconds between two blows."""
+MEET_SECONDS = 4.0
 
 LET_TIME_PASS = """
 with looks as (
-  update bilag.export_items i set next_look_at = greatest(now(), i.sent_at + t.absence_after)
-  from bilag.integration_types t
-  where t.integration_type = i.integration_type and i.next_look_at > now() + interval '5 s'
+  update bilag.export_items i
+  set next_look_at = greatest(now(), case when i.absent_from < 'infinity' then i.absent_from end)
+  where i.next_look_at > now() + interval '3 s'
 ), runs as (
   update bilag.export_runs r set due_at = now()
   where r.finished_at is null and r.due_at > now() and r.due_at < 'infinity'
@@ -67,6 +68,7 @@ class Storm:
         for blow in plan:
             self.supply()
             self.staff()
+            self.let_time_pass()
             with contextlib.suppress(psycopg.OperationalError):  # the blow before may still be felt
                 blow()
             time.sleep(self.chance.uniform(*PAUSE))
@@ -86,7 +88,7 @@ class Storm:
     def supply(self) -> None:
         """Approve more claims while there is not enough to do."""
         open_claims = self.here.database.value("select count(*) from bilag.expense_claims where not booked")
-        if open_claims < 15 * len(self.here.tenants):
+        if open_claims < 40 * len(self.here.tenants):
             org = self.chance.choice(self.here.tenants)
             org.approve(20, prefix=f"S{self.supplied}")
             self.supplied += 20
@@ -183,14 +185,19 @@ class Storm:
         self.figures[f"killed {where}"] += 1
 
     def _busy(self) -> WorkerProcess:
-        """Mostly a worker that holds a lane; any, when none does."""
+        """A worker that holds a lane, if one can be met within some seconds."""
+        deadline = time.monotonic() + MEET_SECONDS
+        while not (holders := self._holders()) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        self.figures["met with a lane in hand"] += bool(holders)
+        return self.chance.choice(holders or self._living())
+
+    def _holders(self) -> list[WorkerProcess]:
         rows = self.here.database.sql(
             "select distinct w.pid from bilag.export_lanes l"
-            " join bilag.worker_heartbeats w on w.worker_id = l.leased_by"
+            " join bilag.worker_heartbeats w on w.worker_id = l.leased_by where l.lease_token is not null"
         )
-        living = self._living()
-        holders = [worker for worker in living if (worker.pid,) in rows]
-        return self.chance.choice(holders or living)
+        return [worker for worker in self._living() if (worker.pid,) in rows]
 
     def _living(self) -> list[WorkerProcess]:
         return [worker for worker in self.here.workers if worker.alive]
