@@ -38,7 +38,7 @@ def test_a_pause_with_an_end_ends_by_itself(bilag: Bilag, org: Organisation, wor
     bilag.advance(minutes=9, seconds=59)
     assert worker.claim() == []
     bilag.advance(seconds=1)
-    worker.work()
+    worker.settle(worker.claim_one())
     assert org.states() == {"C-1": "exported"}
 
 
