@@ -12,7 +12,7 @@ from tests.flow.patience import until
 from tests.flow.stories import story
 
 
-@story()
+@story(hasty=True)
 def test_the_cable_to_postgres_is_cut_in_the_middle_of_a_run_and_again(here: Installation, erp: XledgerFake) -> None:
     here.small_batches(4)
     erp.latency = 0.1
@@ -28,7 +28,7 @@ def test_the_cable_to_postgres_is_cut_in_the_middle_of_a_run_and_again(here: Ins
         assert cable.cuts >= 5
 
 
-@story()
+@story(hasty=True)
 def test_the_commit_of_a_claim_is_carried_out_and_its_worker_never_hears_of_it(
     here: Installation, erp: XledgerFake
 ) -> None:
@@ -46,7 +46,7 @@ def test_the_commit_of_a_claim_is_carried_out_and_its_worker_never_hears_of_it(
     assert erp.calls[WRITE] == 1
 
 
-@story()
+@story(hasty=True)
 def test_the_commit_of_a_settling_is_carried_out_and_its_worker_tells_it_again(
     here: Installation, erp: XledgerFake
 ) -> None:
@@ -62,7 +62,7 @@ def test_the_commit_of_a_settling_is_carried_out_and_its_worker_tells_it_again(
     assert "doubled" not in here.alerts()
 
 
-@story()
+@story(hasty=True)
 def test_sessions_terminated_by_a_dba_cost_nothing_but_a_moment(here: Installation, erp: XledgerFake) -> None:
     here.small_batches(4)
     erp.latency = 0.1
@@ -79,7 +79,7 @@ def test_sessions_terminated_by_a_dba_cost_nothing_but_a_moment(here: Installati
     assert worker.alive
 
 
-@story()
+@story(hasty=True)
 def test_the_cable_to_the_vendor_is_cut_after_it_booked(here: Installation, erp: XledgerFake) -> None:
     faults: list[Callable[..., None]] = [erp.commit_then_reset, erp.truncate_next, erp.commit_then_status]
     for n, fault in enumerate(faults):

@@ -13,7 +13,7 @@ from tests.flow.stories import story
 LOOK = "glImportItems"
 
 
-@story()
+@story(hasty=True)
 def test_spoilt_answers_to_a_write_are_never_a_reason_to_send_again(here: Installation, erp: XledgerFake) -> None:
     spoilers: list[tuple[Any, dict[str, Any]]] = [
         (erp.flood_next, {"megabytes": 10}),
@@ -27,11 +27,11 @@ def test_spoilt_answers_to_a_write_are_never_a_reason_to_send_again(here: Instal
         spoil(**arguments, on=WRITE)
         here.organisation(f"Lag {n}", claims=4).request()
     here.worker()
-    assert here.until_right(90).booked == 4 * len(spoilers)
+    assert here.until_right().booked == 4 * len(spoilers)
     assert erp.calls[WRITE] == len(spoilers)
 
 
-@story()
+@story(hasty=True)
 def test_spoilt_answers_to_a_look_up_prove_nothing(here: Installation, erp: XledgerFake) -> None:
     erp.commit_then_hang(times=5, on=WRITE)
     for spoil in (erp.truncate_next, erp.duplicate_next, erp.reorder_next, erp.flood_next):
@@ -40,11 +40,11 @@ def test_spoilt_answers_to_a_look_up_prove_nothing(here: Installation, erp: Xled
     for n in range(5):
         here.organisation(f"Lag {n}", claims=4).request()
     here.worker()
-    assert here.until_right(90).booked == 20
+    assert here.until_right().booked == 20
     assert erp.calls[WRITE] == 5
 
 
-@story()
+@story(hasty=True)
 def test_a_storm_of_rate_limits_delays_and_rejects_nothing(here: Installation, erp: XledgerFake) -> None:
     org = here.organisation(claims=4)
     erp.fail_next(429, times=3, after=1, on=WRITE)
@@ -56,7 +56,7 @@ def test_a_storm_of_rate_limits_delays_and_rejects_nothing(here: Installation, e
     assert here.verdict().booked == 4
 
 
-@story()
+@story(hasty=True)
 def test_maintenance_for_hours_is_survived_on_the_schedule(here: Installation, erp: XledgerFake) -> None:
     org = here.organisation(claims=4)
     erp.maintenance(200)
@@ -71,7 +71,7 @@ def test_maintenance_for_hours_is_survived_on_the_schedule(here: Installation, e
     assert worker.alive
 
 
-@story()
+@story(hasty=True)
 def test_a_nul_in_the_vendors_words_loses_no_outcome(here: Installation, erp: XledgerFake) -> None:
     org = here.organisation(claims=100)
     org.map("Mystery", "9999")

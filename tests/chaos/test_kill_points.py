@@ -16,7 +16,7 @@ def finished_by_another(here: Installation, booked: int = CLAIMS) -> None:
     assert here.until_right().booked == booked
 
 
-@story()
+@story(hasty=True)
 def test_killed_after_the_mark_and_before_the_request(here: Installation, erp: XledgerFake) -> None:
     org = here.organisation(claims=CLAIMS)
     unlucky = ready(here)
@@ -29,39 +29,39 @@ def test_killed_after_the_mark_and_before_the_request(here: Installation, erp: X
     finished_by_another(here)
 
 
-@story()
+@story(hasty=True)
 def test_killed_while_its_request_is_on_the_way_and_it_never_arrives(here: Installation, erp: XledgerFake) -> None:
     org = here.organisation(claims=CLAIMS)
     held = erp.hold_next(on=WRITE)
     org.request()
     unlucky = here.worker()
-    assert held.arrived.wait(45)
+    assert held.arrived.wait(120)
     unlucky.kill()
     held.drop()
     finished_by_another(here)
     assert erp.calls[WRITE] == 2
 
 
-@story()
+@story(hasty=True)
 def test_killed_after_its_request_was_executed_and_before_the_answer(here: Installation, erp: XledgerFake) -> None:
     org = here.organisation(claims=CLAIMS)
     held = erp.hold_next(on=WRITE)
     org.request()
     unlucky = here.worker()
-    assert held.arrived.wait(45)
+    assert held.arrived.wait(120)
     unlucky.kill()
     held.release()
     finished_by_another(here)
     assert erp.calls[WRITE] == 1
 
 
-@story()
+@story(hasty=True)
 def test_killed_with_the_answer_in_its_socket_and_not_yet_read(here: Installation, erp: XledgerFake) -> None:
     org = here.organisation(claims=CLAIMS)
     held = erp.hold_next(on=WRITE)
     org.request()
     unlucky = here.worker()
-    assert held.arrived.wait(45)
+    assert held.arrived.wait(120)
     unlucky.freeze()
     held.release()
     assert held.committed.wait(10)
@@ -70,13 +70,13 @@ def test_killed_with_the_answer_in_its_socket_and_not_yet_read(here: Installatio
     assert erp.calls[WRITE] == 1
 
 
-@story()
+@story(hasty=True)
 def test_killed_in_the_middle_of_settling(here: Installation, erp: XledgerFake) -> None:
     org = here.organisation(claims=CLAIMS)
     held = erp.hold_next(on=WRITE)
     org.request()
     unlucky = here.worker()
-    assert held.arrived.wait(45)
+    assert held.arrived.wait(120)
     with locked(here, LANE):
         held.release()
         stuck_in(here, "settle_exports")
@@ -85,7 +85,7 @@ def test_killed_in_the_middle_of_settling(here: Installation, erp: XledgerFake) 
     assert erp.calls[WRITE] == 1
 
 
-@story()
+@story(hasty=True)
 def test_killed_in_the_middle_of_a_claim_that_has_already_taken_the_message(
     here: Installation, erp: XledgerFake
 ) -> None:
@@ -103,13 +103,13 @@ def test_killed_in_the_middle_of_a_claim_that_has_already_taken_the_message(
     finished_by_another(here, 2 * CLAIMS)
 
 
-@story()
+@story(hasty=True)
 def test_killed_during_its_heartbeat_with_a_batch_inside_the_vendor(here: Installation, erp: XledgerFake) -> None:
     org = here.organisation(claims=CLAIMS)
     held = erp.hold_next(on=WRITE)
     org.request()
     unlucky = here.worker()
-    assert held.arrived.wait(45)
+    assert held.arrived.wait(120)
     with locked(here, HEARTBEATS):
         stuck_in(here, "beat")
         unlucky.kill()
@@ -117,7 +117,7 @@ def test_killed_during_its_heartbeat_with_a_batch_inside_the_vendor(here: Instal
     finished_by_another(here)
 
 
-@story()
+@story(hasty=True)
 def test_killed_while_it_rescues_what_another_dead_worker_left(here: Installation, erp: XledgerFake) -> None:
     org = here.organisation(claims=CLAIMS)
     erp.commit_then_hang(on=WRITE)
@@ -133,7 +133,7 @@ def test_killed_while_it_rescues_what_another_dead_worker_left(here: Installatio
     assert erp.calls[WRITE] == 1
 
 
-@story()
+@story(hasty=True)
 def test_killed_during_the_tick_that_it_took_over_from_pg_cron(here: Installation, erp: XledgerFake) -> None:
     org = here.organisation(claims=CLAIMS)
     unlucky = ready(here)
@@ -153,7 +153,7 @@ def test_killed_during_the_tick_that_it_took_over_from_pg_cron(here: Installatio
     finished_by_another(here)
 
 
-@story()
+@story(hasty=True)
 def test_killed_at_its_very_start_again_and_again(here: Installation, erp: XledgerFake) -> None:
     org = here.organisation(claims=CLAIMS)
     org.request()

@@ -18,7 +18,7 @@ from worker.migrate import migrate
 CLAIMS = 8
 
 
-@story(own_server=True)
+@story(own_server=True, hasty=True)
 def test_a_restored_database_finds_what_it_forgot_before_it_sends_anything(
     here: Installation, erp: XledgerFake
 ) -> None:
@@ -31,7 +31,7 @@ def test_a_restored_database_finds_what_it_forgot_before_it_sends_anything(
     assert erp.calls[WRITE] == 1
 
 
-@story(own_server=True)
+@story(own_server=True, hasty=True)
 def test_a_database_restored_from_an_old_dump_finds_what_was_booked_days_ago(
     here: Installation, erp: XledgerFake
 ) -> None:
@@ -52,7 +52,7 @@ def test_a_database_restored_from_an_old_dump_finds_what_was_booked_days_ago(
     assert erp.calls[WRITE] == 1
 
 
-@story(own_server=True)
+@story(own_server=True, hasty=True)
 def test_the_mark_survives_a_crash_though_the_role_does_not_wait_for_its_commits(
     here: Installation, erp: XledgerFake
 ) -> None:
@@ -64,7 +64,7 @@ def test_the_mark_survives_a_crash_though_the_role_does_not_wait_for_its_commits
     held = erp.hold_next(on=WRITE)
     here.worker().said("worker.started")
     org.request()
-    assert held.arrived.wait(45)
+    assert held.arrived.wait(120)
     here.restart("immediate")
     assert org.count("sending") + org.count("in_doubt") == CLAIMS, "what was sent was marked"
     held.release()

@@ -37,6 +37,7 @@ def test_no_claim_is_lost_and_none_is_doubled_whatever_is_killed_crashed_or_cut(
         database = Sturdy(server, server.create_database("storm", scaled_template(server)))
         database.sql("update bilag.retry_schedule set wait = '1 second'")
         here = Installation(database, tmp_path, erp.url, erp.vouchers, erp.add_owner)
+        here.hurry()
         here.small_batches(5)
         with Proxy(database.dsn) as cable:
             storm = Storm(here, erp, cable, random.Random(SEED), WORKERS)  # noqa: S311 - a seed is the point

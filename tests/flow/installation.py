@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, LiteralString
@@ -18,11 +18,11 @@ from tests.fix_bilag import Organisation
 from tests.fix_postgres import Connection, Database
 from tests.flow.books import Claim, Verdict, judge
 from tests.flow.patience import NeverCame, until
-from tests.flow.processes import WorkerProcess
+from tests.flow.processes import CALM, HASTY, WorkerProcess
 
 ENDED = ("succeeded", "partially_succeeded", "failed", "cancelled")
 
-RECONNECT_SECONDS = 20
+RECONNECT_SECONDS = 60
 
 
 class Sturdy(Database):
@@ -115,6 +115,7 @@ class Installation:
         self._booked, self._add_owner = booked, add_owner
         self.tenants: list[Tenant] = []
         self.workers: list[WorkerProcess] = []
+        self.pace: Mapping[str, str] = CALM
 
     @property
     def server(self) -> Server:
@@ -138,12 +139,18 @@ class Installation:
     def give_credential(self, tenant: Tenant) -> None:
         self.database.sql("select bilag.set_integration_credential(%s, 'xledger', %s)", tenant.id, tenant.token)
 
+    def hurry(self) -> None:
+        """Leases and timeouts are as short as can be: for stories that wait for their end."""
+        self.pace = HASTY
+
     def small_batches(self, vouchers: int) -> None:
         """Send only so many vouchers at once, so that a run has many steps."""
         self.database.sql("update bilag.integration_types set vouchers_per_batch = %s", vouchers)
 
     def worker(self, *arguments: str, dsn: str | None = None, **environment: str) -> WorkerProcess:
-        made = WorkerProcess(dsn or self.database.dsn, self.folder, *arguments, environment=environment)
+        made = WorkerProcess(
+            dsn or self.database.dsn, self.folder, *arguments, environment={**self.pace, **environment}
+        )
         self.workers.append(made)
         return made
 
@@ -191,7 +198,7 @@ class Installation:
     def verdict(self) -> Verdict:
         return sum((judge(t.claims(), self._booked(t.owner)) for t in self.tenants), Verdict())
 
-    def until_right(self, seconds: float = 60) -> Verdict:
+    def until_right(self, seconds: float = 150) -> Verdict:
         """Wait until nothing is unsettled, and return the verdict, which must then be right."""
         until(
             "every claim is settled, and in the ledger",

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-PATIENCE_SECONDS = 45.0
+PATIENCE_SECONDS = 120.0
 LOOK_EVERY_SECONDS = 0.03
 
 

@@ -16,27 +16,27 @@ from uuid import uuid4
 from tests.flow.patience import until
 from worker.places import SQL
 
-QUICK = {
-    "BILAG_LEASE_SECONDS": "6",
-    "BILAG_HTTP_TIMEOUT_SECONDS": "3",
-    "BILAG_DELIVERY_SECONDS": "20",
+COMMON = {
     "BILAG_POLL_SECONDS": "0.1",
     "BILAG_HTTP_PORT": "0",
     "BILAG_ALLOWED_HTTP_HOSTS": "127.0.0.1",
 }
+CALM = COMMON | {"BILAG_LEASE_SECONDS": "30", "BILAG_HTTP_TIMEOUT_SECONDS": "10", "BILAG_DELIVERY_SECONDS": "60"}
+"""For stories in which no lease ends and nothing times out, on however slow a machine."""
+HASTY = COMMON | {"BILAG_LEASE_SECONDS": "6", "BILAG_HTTP_TIMEOUT_SECONDS": "3", "BILAG_DELIVERY_SECONDS": "20"}
 """Nearly the shortest lease and timeout that are allowed: what takes a minute in the field takes seconds here."""
 
 
 class WorkerProcess:
     """``bilag worker`` in a process of its own. What it logs is in ``events()``."""
 
-    def __init__(self, dsn: str, folder: Path, *arguments: str, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(self, dsn: str, folder: Path, *arguments: str, environment: Mapping[str, str]) -> None:
         self.log = folder / f"worker-{uuid4().hex[:8]}.log"
         with self.log.open("wb") as sink:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "worker", "worker", *arguments],
                 cwd=SQL.parent,
-                env=_inherited() | QUICK | {"DATABASE_URL": dsn} | dict(environment or {}),
+                env=_inherited() | {"DATABASE_URL": dsn} | dict(environment),
                 stdin=subprocess.DEVNULL,
                 stdout=sink,
                 stderr=sink,
@@ -66,7 +66,7 @@ class WorkerProcess:
     def thaw(self) -> None:
         os.kill(self.pid, signal.SIGCONT)
 
-    def ended(self, seconds: float = 45) -> int:
+    def ended(self, seconds: float = 120) -> int:
         """Wait for its end; its exit code."""
         return self._process.wait(seconds)
 

@@ -22,9 +22,13 @@ AT_ONCE = 5
 
 @dataclass(frozen=True)
 class World:
-    """What a story needs around it. ``own_server``: it stops and starts Postgres, so it may not share one."""
+    """What a story needs around it.
+
+    own_server: it stops and starts Postgres, so it may not share one. hasty: its leases end and its calls time out.
+    """
 
     own_server: bool = False
+    hasty: bool = False
 
 
 Setting = Callable[[World], AbstractContextManager[tuple[Installation, XledgerFake]]]
@@ -54,10 +58,12 @@ class Telling:
 
     def _tell(self, tell: Tell, world: World) -> None:
         with self._setting(world) as (here, erp):
+            if world.hasty:
+                here.hurry()
             tell(here, erp)
 
 
-def story(*, own_server: bool = False) -> Callable[[Tell], Callable[[Telling], None]]:
+def story(*, own_server: bool = False, hasty: bool = False) -> Callable[[Tell], Callable[[Telling], None]]:
     """Make a test of a story."""
 
     def test_of(tell: Tell) -> Callable[[Telling], None]:
@@ -67,7 +73,7 @@ def story(*, own_server: bool = False) -> Callable[[Tell], Callable[[Telling], N
         test.__name__ = test.__qualname__ = tell.__name__
         test.__doc__ = tell.__doc__
         test.__module__ = tell.__module__
-        test.story = (tell, World(own_server))  # type: ignore[attr-defined]  # where the session finds it
+        test.story = (tell, World(own_server, hasty))  # type: ignore[attr-defined]  # where the session finds it
         return test
 
     return test_of

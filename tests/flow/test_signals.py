@@ -25,7 +25,7 @@ def test_sigterm_lets_the_batch_in_flight_finish_and_gives_the_rest_back(here: I
     held = erp.hold_next(on=WRITE, skip=1)
     org.request()
     worker = here.worker()
-    assert held.arrived.wait(30)
+    assert held.arrived.wait(120)
     worker.terminate()
     worker.said("worker.stopping")
     held.release()
@@ -50,13 +50,13 @@ def test_what_does_not_end_within_the_grace_period_is_given_back_in_doubt(here: 
     assert erp.calls[WRITE] == 1, "it was found, not sent again"
 
 
-@story()
+@story(hasty=True)
 def test_a_second_sigterm_stops_at_once_and_the_lease_runs_out(here: Installation, erp: XledgerFake) -> None:
     org = here.organisation(claims=10)
     held = erp.hold_next(on=WRITE)
     org.request()
     worker = here.worker()
-    assert held.arrived.wait(30)
+    assert held.arrived.wait(120)
     worker.terminate()
     worker.said("worker.stopping")
     worker.terminate()
