@@ -36,7 +36,9 @@ def main(quick: bool, as_json: bool, only: tuple[str, ...]) -> None:
                 rows += ask(name, server, QUICK if quick else FULL)
     except PostgresMissing as error:
         raise click.ClickException(str(error)) from None
-    click.echo(json.dumps([row.as_json() for row in rows], indent=2) if as_json else table(rows))
+    finally:  # who interrupts the last question still gets the answers to the others
+        if rows:
+            click.echo(json.dumps([row.as_json() for row in rows], indent=2) if as_json else table(rows))
 
 
 if __name__ == "__main__":
