@@ -1,0 +1,201 @@
+"""What the catalogue must say of every object, also of those that somebody adds tomorrow."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.fix_postgres import Database
+from tests.sql.rooms import rooms
+
+OURS = "('bilag', 'bilag_internal', 'bilag_hooks')"
+
+
+def names(database: Database, query: str) -> list[str]:
+    return [name for (name,) in database.connect().execute(query.encode()).fetchall()]
+
+
+def test_every_definer_function_pins_its_search_path(database: Database) -> None:
+    loose = names(
+        database,
+        "select p.oid::regprocedure::text from pg_proc p where p.prosecdef"
+        f" and p.pronamespace::regnamespace::text in {OURS}"
+        " and not coalesce(p.proconfig @> array['search_path=pg_catalog, pg_temp'], false)",
+    )
+    assert loose == []
+
+
+def test_every_function_that_somebody_else_may_call_pins_its_search_path_or_is_inlined(database: Database) -> None:
+    loose = names(
+        database,
+        "select p.oid::regprocedure::text from pg_proc p, aclexplode(p.proacl) as a"
+        f" where p.pronamespace::regnamespace::text in {OURS} and a.grantee <> p.proowner and p.proconfig is null",
+    )
+    assert loose == []
+
+
+def test_no_function_can_be_shadowed_by_a_callers_temporary_table(database: Database) -> None:
+    connection = database.connect()
+    connection.execute("create temporary table pg_class (oid oid)")
+    connection.execute("create temporary table organization_members (org_id uuid, user_id uuid, role text)")
+    assert connection.execute("select bilag_internal.tell('no_lines', '{}')").fetchone() == ("The claim has no lines.",)
+    assert connection.execute("select count(*) from bilag_hooks.memberships()").fetchone() == (0,)
+
+
+def test_every_function_and_view_and_table_says_what_it_is_for(database: Database) -> None:
+    silent = names(
+        database,
+        "select p.oid::regprocedure::text from pg_proc p"
+        f" where p.pronamespace::regnamespace::text in {OURS} and obj_description(p.oid, 'pg_proc') is null"
+        " union all select c.oid::regclass::text from pg_class c where c.relkind in ('r', 'v', 'p')"
+        f" and c.relnamespace::regnamespace::text in {OURS} and obj_description(c.oid, 'pg_class') is null"
+        " union all select t.oid::regtype::text from pg_type t"
+        " join pg_class c on c.oid = t.typrelid and c.relkind = 'c'"
+        f" where t.typnamespace::regnamespace::text in {OURS} and obj_description(t.oid, 'pg_type') is null",
+    )
+    assert silent == []
+
+
+def test_every_table_of_the_face_has_row_security(database: Database) -> None:
+    assert (
+        names(
+            database,
+            "select c.oid::regclass::text from pg_class c where c.relkind in ('r', 'p') and not c.relrowsecurity"
+            " and c.relnamespace = 'bilag'::regnamespace",
+        )
+        == []
+    )
+
+
+def test_every_table_of_the_face_has_a_policy_for_service(database: Database) -> None:
+    bare = names(
+        database,
+        "select c.relname from pg_class c where c.relkind = 'r' and c.relnamespace = 'bilag'::regnamespace"
+        " and not exists (select from pg_policy p"
+        " where p.polrelid = c.oid and 'service_role'::regrole = any(p.polroles))",
+    )
+    assert bare == []
+
+
+def test_every_view_asks_with_the_rights_of_its_reader(database: Database) -> None:
+    assert (
+        names(
+            database,
+            "select c.oid::regclass::text from pg_class c"
+            " where c.relkind = 'v' and c.relnamespace = 'bilag'::regnamespace"
+            " and not coalesce(c.reloptions @> array['security_invoker=true'], false)",
+        )
+        == []
+    )
+
+
+def test_every_foreign_key_has_an_index_that_begins_with_its_columns(database: Database) -> None:
+    # Of a key of two columns one may lead: it narrows the rows enough.
+    bare = names(
+        database,
+        "select k.conrelid::regclass || '.' || k.conname from pg_constraint k where k.contype = 'f'"
+        f" and k.connamespace::regnamespace::text in {OURS} and not exists (select from pg_index i"
+        " where i.indrelid = k.conrelid and i.indisvalid and i.indkey[0] = any(k.conkey))",
+    )
+    assert bare == []
+
+
+def test_every_foreign_key_says_what_happens_on_delete(database: Database) -> None:
+    assert (
+        names(
+            database,
+            "select k.conrelid::regclass || '.' || k.conname from pg_constraint k"
+            f" where k.contype = 'f' and k.confdeltype = 'a' and k.connamespace::regnamespace::text in {OURS}",
+        )
+        == []
+    )
+
+
+def test_every_check_is_named_as_a_sentence(database: Database) -> None:
+    unnamed = names(
+        database,
+        "select k.conname from pg_constraint k where k.contype = 'c'"
+        f" and k.connamespace::regnamespace::text in {OURS} and (k.conname ~ '_check[0-9]*$' or k.conname !~ '_')",
+    )
+    assert unnamed == []
+
+
+def test_nothing_in_a_table_leans_on_a_verb(database: Database) -> None:
+    # Such a default or CHECK would go, silently, when the verb's schema or the verb is dropped.
+    leaning = names(
+        database,
+        "select d.objid::text || ' ' || d.classid::regclass from pg_depend d join pg_proc p on p.oid = d.refobjid"
+        f" where d.refclassid = 'pg_proc'::regclass and p.pronamespace::regnamespace::text in {OURS}"
+        " and d.classid in ('pg_attrdef'::regclass, 'pg_constraint'::regclass)",
+    )
+    assert leaning == []
+
+
+@pytest.mark.parametrize(
+    ("word", "only_in"),
+    [("pgmq.", {"40_queue.sql"}), ("vault.", {"16_credentials.sql"}), ("cron.", {"95_cron.sql"})],
+)
+def test_what_belongs_to_somebody_else_is_named_in_one_room(word: str, only_in: set[str]) -> None:
+    pattern = re.compile(rf"\b{re.escape(word)}\w")
+    naming = {name for name, text in rooms().items() if pattern.search(re.sub(r"--.*|'[^']*'", "", text))}
+    assert naming == only_in
+
+
+def test_privileges_are_given_in_one_room() -> None:
+    giving = {name for name, text in rooms().items() if re.search(r"(?mi)^\s*(grant|revoke)\b", text)}
+    assert giving == {"99_grants.sql"}
+
+
+def test_no_room_swallows_every_error() -> None:
+    for name, text in rooms().items():
+        assert not re.search(r"when\s+others", re.sub(r"--.*|'[^']*'", "", text), re.IGNORECASE), name
+
+
+def test_every_room_asks_the_clock_that_tests_own() -> None:
+    for name, text in rooms().items():
+        code = re.sub(r"--.*|'[^']*'", "", text).replace("bilag_internal.now()", "")
+        asking = re.findall(r"(?<![.\w])now\(\)|current_timestamp|statement_timestamp", code)
+        # 12: compares with the default of a column, and stamps an announcement.
+        assert not asking or name in ("00_ground.sql", "12_integrations.sql"), name
+
+
+def test_every_room_opens_with_why_it_exists() -> None:
+    for name, text in rooms().items():
+        opening = text.split("\n\n")[0]
+        assert opening.startswith("-- "), name
+        assert len(opening) > 50, name
+
+
+def checked(database: Database) -> bool:
+    offered = database.value("select count(*) from pg_available_extensions where name = 'plpgsql_check'")
+    if offered:
+        database.sql("create extension plpgsql_check")
+    return bool(offered)
+
+
+def test_plpgsql_check_finds_nothing_where_it_is_available(database: Database) -> None:
+    """Where it is not, the bodies are still proven by the tests that run them."""
+    if not checked(database):
+        return
+    functions = (
+        "select p.oid, p.prorettype = 'trigger'::regtype as fires"
+        " from pg_proc p join pg_language l on l.oid = p.prolang"
+        f" where l.lanname = 'plpgsql' and p.pronamespace::regnamespace::text in {OURS}"
+    )
+    fault = "select f.oid::regprocedure || ': ' || c.message"
+    faults = names(
+        database,
+        f"{fault} from ({functions}) as f"
+        " cross join lateral plpgsql_check_function_tb(f.oid, extra_warnings => false) as c where not f.fires",
+    )
+    # A function of several triggers is checked as if each of them had all of their transition tables.
+    faults += names(
+        database,
+        f"{fault} from ({functions}) as f"
+        " join (select tgfoid, tgrelid, max(tgoldtable) as old, max(tgnewtable) as new"
+        " from pg_trigger group by tgfoid, tgrelid) as t"
+        " on t.tgfoid = f.oid cross join lateral plpgsql_check_function_tb("
+        " f.oid, t.tgrelid, oldtable => t.old, newtable => t.new, extra_warnings => false) as c",
+    )
+    assert faults == []
