@@ -30,6 +30,11 @@ comment on column bilag.bufdir_export_audit_log.details is 'Counts per outcome a
 comment on column bilag.bufdir_export_audit_log.vouchers_sha256 is 'sha256 over the exported vouchers in order of their numbers.';
 comment on column bilag.bufdir_export_audit_log.hash is 'sha256 over previous_hash and this row.';
 
+create type bilag_internal.audit_entry as (
+  org_id uuid, action text, integration_type text, run_id uuid, note text, details jsonb, vouchers_sha256 bytea);
+
+comment on type bilag_internal.audit_entry is 'What an audit row says, before it gets its place in the chain.';
+
 create table bilag_internal.audit_heads (
   org_id    uuid primary key references bilag.organizations on delete restrict,
   sequence  bigint not null default 0,
@@ -37,3 +42,18 @@ create table bilag_internal.audit_heads (
 ) with (fillfactor = 50);
 
 comment on table bilag_internal.audit_heads is 'The last link of each organisation''s chain; locked while one is added.';
+
+-- An entry whose organisation's head somebody holds right now. The machinery waits for nobody: the entry is kept here in the
+-- transaction that makes it true, and gets its place in the chain by whoever holds the head next.
+create table bilag_internal.audit_waiting (
+  id           bigint generated always as identity primary key,
+  org_id       uuid not null references bilag.organizations on delete restrict,
+  occurred_at  timestamptz not null,
+  acted_as     text not null,
+  user_id      uuid,
+  entry        bilag_internal.audit_entry not null
+);
+
+create index audit_waiting_of_an_organisation on bilag_internal.audit_waiting (org_id, id);
+
+comment on table bilag_internal.audit_waiting is 'Audit entries that wait for their place in the chain.';

@@ -22,6 +22,7 @@ insert into bilag.reasons (reason_code, applies_to, sentence, what_to_do) values
   ('doubled_at_vendor', 'claim', 'The accounting system holds the voucher more than once.', 'Delete one there; then resolve_in_doubt.'),
   ('recovered', 'claim', 'The database was restored or failed over: the voucher is looked up before it is sent.', 'Nothing: it is looked up.'),
   ('run_ended', 'claim', 'The run ended before the voucher was sent; the next run takes the claim.', 'Nothing, or request_export.'),
+  ('booked_meanwhile', 'claim', 'An earlier attempt turned out to have booked the voucher; this one was never sent.', 'Nothing.'),
   ('not_booked', 'claim', 'A person said that the voucher is not booked, and a last look agreed.', 'Nothing: the next run takes the claim.'),
   ('booked_elsewhere', 'claim', 'A person marked the claim as booked elsewhere.', 'Nothing.'),
   ('released_for_reexport', 'claim', 'The voucher was deleted at the vendor; the claim is exported again under a new reference.', 'Nothing: the next run takes the claim.'),

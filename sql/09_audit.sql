@@ -1,50 +1,93 @@
 -- The audit: one link per event, sequence and hash given under the lock of the organisation's head row, always the last lock
--- that a verb takes. UPDATE, DELETE and TRUNCATE are refused to everyone.
+-- that a verb takes, and one for which the machinery never waits: a person's open transaction must not stop every tenant. UPDATE, DELETE and TRUNCATE are refused to everyone.
 
-create or replace function bilag_internal.audit_many(entries bilag_internal.audit_entry[]) returns void
+create or replace function bilag_internal.audit_many(entries bilag_internal.audit_entry[], patient boolean default true) returns void
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
 as $$
 declare
-  round integer := 0;
   moment timestamptz := bilag_internal.now();
   who uuid := bilag_internal.caller();
+  orgs uuid[];
+  held uuid[];
+  round integer := 0;
+  rounds integer;
+  links bilag_internal.audit_waiting[];
 begin
-  if coalesce(cardinality(entries), 0) = 0 then
+  orgs := array(select distinct e.org_id from unnest(entries) as e union select w.org_id from bilag_internal.audit_waiting w where not patient order by 1);
+  if cardinality(orgs) = 0 then
     return;
   end if;
-  insert into bilag_internal.audit_heads (org_id)
-  select distinct e.org_id from unnest(entries) as e
-  where not exists (select from bilag_internal.audit_heads h where h.org_id = e.org_id)
-  order by e.org_id
-  on conflict do nothing;
-  perform from bilag_internal.audit_heads h
-  where h.org_id in (select e.org_id from unnest(entries) as e) order by h.org_id for update;
+  if patient then
+    insert into bilag_internal.audit_heads (org_id)
+    select o from unnest(orgs) as o where not exists (select from bilag_internal.audit_heads h where h.org_id = o) order by o
+    on conflict do nothing;
+    held := array(select h.org_id from bilag_internal.audit_heads h where h.org_id = any(orgs) order by h.org_id for update);
+  else
+    held := array(select h.org_id from bilag_internal.audit_heads h where h.org_id = any(orgs) order by h.org_id for update skip locked);
+    insert into bilag_internal.audit_waiting (org_id, occurred_at, acted_as, user_id, entry)
+    select e.org_id, moment, session_user, who, (e.org_id, e.action, e.integration_type, e.run_id, e.note, e.details, e.vouchers_sha256)::bilag_internal.audit_entry
+    from unnest(entries) with ordinality as e (org_id, action, integration_type, run_id, note, details, vouchers_sha256, n)
+    where e.org_id <> all(held) order by e.n;
+  end if;
+
+  -- What waited comes first.
+  with placed as (
+    delete from bilag_internal.audit_waiting w where w.org_id = any(held) returning w.*
+  )
+  select array_agg(x.link order by x.first, x.n) into links
+  from (
+    select p::bilag_internal.audit_waiting as link, 0 as first, p.id as n from placed p
+    union all
+    select (null, e.org_id, moment, session_user, who,
+        (e.org_id, e.action, e.integration_type, e.run_id, e.note, e.details, e.vouchers_sha256)::bilag_internal.audit_entry
+      )::bilag_internal.audit_waiting, 1, e.n
+    from unnest(entries) with ordinality as e (org_id, action, integration_type, run_id, note, details, vouchers_sha256, n)
+    where e.org_id = any(held)
+  ) as x;
+  select coalesce(max(c.times), 0) into rounds
+  from (select count(*) as times from unnest(links) as l group by l.org_id) as c;
+
   -- The n-th entry of every organisation in the n-th round: set-based across organisations, a chain within each.
-  loop
+  while round < rounds loop
     round := round + 1;
     with link as (
-      select e.*, h.sequence + 1 as sequence, h.hash as previous_hash,
-        bilag_internal.audit_hash(h.hash, e.org_id, h.sequence + 1, moment, e.action, e.integration_type, e.run_id,
-          session_user::text, who, e.note, e.details, e.vouchers_sha256) as hash
+      select l.org_id, l.occurred_at, l.acted_as, l.user_id, (l.entry).action, (l.entry).integration_type, (l.entry).run_id,
+        (l.entry).note, (l.entry).details, (l.entry).vouchers_sha256, h.sequence + 1 as sequence, h.hash as previous_hash,
+        bilag_internal.audit_hash(h.hash, l.org_id, h.sequence + 1, l.occurred_at, (l.entry).action, (l.entry).integration_type,
+          (l.entry).run_id, l.acted_as, l.user_id, (l.entry).note, (l.entry).details, (l.entry).vouchers_sha256) as hash
       from (
         select u.*, row_number() over (partition by u.org_id order by u.n) as nth
-        from unnest(entries) with ordinality as u (org_id, action, integration_type, run_id, note, details, vouchers_sha256, n)
-      ) as e
-      join bilag_internal.audit_heads h on h.org_id = e.org_id
-      where e.nth = round
+        from unnest(links) with ordinality as u (id, org_id, occurred_at, acted_as, user_id, entry, n)
+      ) as l
+      join bilag_internal.audit_heads h on h.org_id = l.org_id
+      where l.nth = round
     ), added as (
       insert into bilag.bufdir_export_audit_log (
         org_id, sequence, occurred_at, action, integration_type, run_id, acted_as, user_id, note, details, vouchers_sha256,
         previous_hash, hash)
-      select l.org_id, l.sequence, moment, l.action, l.integration_type, l.run_id, session_user, who, l.note, l.details, l.vouchers_sha256, l.previous_hash, l.hash
+      select l.org_id, l.sequence, l.occurred_at, l.action, l.integration_type, l.run_id, l.acted_as, l.user_id, l.note, l.details,
+        l.vouchers_sha256, l.previous_hash, l.hash
       from link l
     )
     update bilag_internal.audit_heads h set sequence = l.sequence, hash = l.hash from link l where h.org_id = l.org_id;
-    exit when not found or round >= cardinality(entries);
   end loop;
 end $$;
 
-comment on function bilag_internal.audit_many(bilag_internal.audit_entry[]) is 'Appends links to the chains of many organisations.';
+comment on function bilag_internal.audit_many(bilag_internal.audit_entry[], boolean) is
+  'Appends links to the chains of many organisations. Without patience, what cannot be placed at once waits for its place.';
+
+create or replace function bilag_internal.make_head() returns trigger
+language plpgsql security definer set search_path = pg_catalog, pg_temp
+as $$
+begin
+  insert into bilag_internal.audit_heads (org_id) values (new.id);
+  return null;
+end $$;
+
+comment on function bilag_internal.make_head() is 'Gives a new organisation the head of its chain, so that nobody has to make it later.';
+
+create trigger make_head after insert on bilag.organizations
+  for each row execute function bilag_internal.make_head();
 
 create or replace function bilag_internal.audit_hash(
   previous_hash bytea, org_id uuid, sequence bigint, occurred_at timestamptz, action text, integration_type text, run_id uuid,

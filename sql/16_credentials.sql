@@ -23,7 +23,7 @@ begin
   end if;
   -- The lane first, as every verb; then what a settle may have written while this waited.
   perform from bilag.export_lanes l where l.integration_id = integration.id for update;
-  select c.* into integration from bilag.integration_config c where c.id = integration.id for update;
+  select c.* into integration from bilag.integration_config c where c.id = integration.id for no key update;
   select s.id into secret_id from vault.secrets s where s.name = bilag_internal.secret_name(integration.id);
   if secret_id is null then
     perform vault.create_secret(secret, bilag_internal.secret_name(integration.id), 'Bilag: credential of an integration');

@@ -15,6 +15,7 @@ declare
   claims uuid[];
   periods date[];
   locked uuid[];
+  passed_over uuid[];
   piece integer;
   taken_ats timestamptz[];
   taken_claims uuid[];
@@ -41,6 +42,12 @@ begin
   locked := array(
     select x.id from bilag.expense_claims x where x.id = any(claims) and x.status = 'approved' order by x.id
     for no key update skip locked);
+  -- What was passed over is tried again for a minute, for another integration's start is over by then; after that it is left.
+  passed_over := array(
+    select distinct r.id
+    from unnest(integrations, claims) as p (integration_id, claim_id)
+    join bilag.export_runs r on r.integration_id = p.integration_id and r.id = any(run_ids)
+    where p.claim_id <> all(locked) and r.trigger <> 'retry' and coalesce(r.started_at, moment) > moment - interval '1 minute');
   with these as materialized (
     select r.integration_id, r.period_end from bilag.export_runs r where r.id = any(run_ids)
   )
@@ -100,6 +107,11 @@ begin
   set status = 'running', started_at = coalesce(r.started_at, moment), next_position = least(r.next_position, r.item_count + 1),
     item_count = coalesce((select max(i.position) from bilag.export_items i where i.run_id = r.id), 0)
   where r.id = any(run_ids);
+  update bilag.export_runs r
+  set took_all = false, taken_at = '-infinity', taken_claim = '00000000-0000-0000-0000-000000000000',
+    due_at = case when exists (select from bilag.export_items i where i.run_id = r.id and i.state = 'pending') then r.due_at
+      else moment + interval '2 seconds' end
+  where r.id = any(passed_over);
 end $$;
 
 comment on function bilag_internal.start_runs(uuid[]) is 'Takes the next piece of claims of runs whose lanes the caller holds, and freezes their vouchers.';

@@ -52,7 +52,7 @@ begin
       join bilag.integration_types t on t.integration_type = c.integration_type
       where r.id = any(run_ids)
     ) as b
-    where i.id = any(batch) and i.run_id = b.run_id
+    where i.id = any(batch) and i.run_id = b.run_id and i.state = 'pending'
     returning i.id
   )
   select array_agg(s.id) into marked from sent s;

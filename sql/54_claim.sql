@@ -218,22 +218,21 @@ as $$
 begin
   update bilag.worker_heartbeats w set last_seen_at = bilag_internal.now(), running = beat.running
   where w.worker_id = beat.worker_id;
-  with mine as (
-    -- A lane that is being settled right now needs no heartbeat.
-    select l.integration_id from bilag.export_lanes l
-    where l.lease_token = any(tokens) order by l.integration_id for update skip locked
-  )
-  update bilag.export_lanes l
-  set lease_until = greatest(l.lease_until, least(bilag_internal.now() + make_interval(secs => beat.lease_seconds), l.deliver_until))
-  from mine m
-  where l.integration_id = m.integration_id and l.lease_until > bilag_internal.now();
   return query
-    select l.lease_token from bilag.export_lanes l
-    where l.lease_token = any(tokens) and l.lease_until > bilag_internal.now();
+    with mine as (
+      -- A lane that is being settled right now needs no heartbeat; whoever is not renewed is told so.
+      select l.integration_id from bilag.export_lanes l
+      where l.lease_token = any(tokens) order by l.integration_id for update skip locked
+    )
+    update bilag.export_lanes l
+    set lease_until = greatest(l.lease_until, least(bilag_internal.now() + make_interval(secs => beat.lease_seconds), l.deliver_until))
+    from mine m
+    where l.integration_id = m.integration_id and l.lease_until > bilag_internal.now()
+    returning l.lease_token;
 end $$;
 
 comment on function bilag_internal.beat(uuid, uuid[], integer, integer) is
-  'Prolongs leases and returns those still held. Refused past deliver_until: a job without progress loses its lane.';
+  'Prolongs leases and returns those that it prolonged. Never past deliver_until: a job without progress loses its lane.';
 
 create or replace function bilag_internal.work_left() returns jsonb
 language sql stable security definer set search_path = pg_catalog, pg_temp

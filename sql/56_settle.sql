@@ -51,7 +51,7 @@ begin
     when result.outcome = 'rejected' or (result.outcome = 'refused' and result.told = 1) then 'rejected'
     -- Absent, though the vendor had accepted it: its import error was cleared away by deleting it, or it vanished.
     when result.outcome = 'absent' and item.state = 'accepted' then
-      case when item.reason_code = 'import_error' then 'rejected' else 'in_doubt' end
+      case when item.reason_code = 'import_error' and result.same_credential then 'rejected' else 'in_doubt' end
     when result.outcome = 'absent' and item.reason_code = 'vanished' and not item.last_look then 'in_doubt'
     when ended or item.last_look then 'voided'
     else 'pending'
@@ -194,10 +194,16 @@ begin
   if item.state = 'pending' then
     target := item.id;
   elsif item.state in ('rejected', 'voided') and item.reason_code is distinct from 'released_for_reexport' then
+    if other.state = 'pending' then
+      -- A later run, or another integration, has taken the claim and not sent it yet: it is booked already.
+      update bilag.export_items o
+      set state = 'voided', holds = false, suspect = false, settled_at = bilag_internal.now(), reason_code = 'booked_meanwhile',
+        reason_params = '{}', message = bilag_internal.tell('booked_meanwhile', '{}')
+      where o.id = other.id;
+      other := null;
+    end if;
     if other.id is null then
       target := item.id;
-    elsif other.state = 'pending' and other.reference = item.reference then
-      target := other.id;  -- a later run has taken the claim and not sent it yet: it is booked already
     end if;
   end if;
   if target is not null then
@@ -244,10 +250,13 @@ as $$
     "lineNo" integer, account text, amount numeric, "vatCode" text, description text, dimensions jsonb, subledger text)
   where i.id = any(item_ids)
   on conflict do nothing;
+  -- The flag keeps history out of an index; that the claim is held is what keeps it from being taken. So nobody waits for it.
   update bilag.expense_claims c set booked = true
   where c.id = any(array(
+    select x.id from bilag.expense_claims x
+    where not x.booked and x.id = any(array(
       select i.claim_id from bilag.export_items i where i.id = any(item_ids) and i.books and i.reverses is null))
-    and not c.booked;
+    order by x.id for no key update skip locked));
 $$;
 
 comment on function bilag_internal.book(bigint[]) is 'Writes the lines of exported items as they were booked, and marks their claims.';

@@ -25,7 +25,10 @@ begin
     if report.reason_code like 'credential_%' and report.error ->> 'errorClass' = 'permanent' then
       -- A credential that was replaced while the job ran has not been tried yet.
       continue when report.handed is distinct from report.credential_version;
-      perform bilag_internal.pause(array[report.integration_id], report.reason_code, bilag_internal.tell(report.reason_code, '{}'));
+      perform bilag_internal.pause(array(
+        -- Whose settings somebody is changing right now is tried again, and paused then.
+        select c.id from bilag.integration_config c where c.id = report.integration_id for no key update skip locked),
+        report.reason_code, bilag_internal.tell(report.reason_code, '{}'));
       perform bilag_internal.raise_alert('credential', report.integration_id::text, report.org_id, report.integration_type,
         bilag_internal.tell(report.reason_code, '{}'));
     elsif report.error ->> 'errorClass' <> 'permanent' and report.reason_code is distinct from 'rate_limited' then
@@ -100,11 +103,21 @@ declare
   going_on uuid[];
   waiting uuid[];
 begin
-  select array_agg(distinct x.lane order by x.lane) into lanes from jsonb_to_recordset(reports) as x (lane uuid);
-  if lanes is null then
+  lanes := array(
+    select l.integration_id from bilag.export_lanes l
+    where l.integration_id = any(array(select x.lane from jsonb_to_recordset(reports) as x (lane uuid)))
+    order by l.integration_id for update skip locked);
+  -- A lane that somebody holds, in a transaction that may be open for long, keeps nobody else's outcomes waiting: tell it again later.
+  return query
+    select jsonb_build_object('kind', 'later', 'lane', x.lane, 'token', x.token)
+    from jsonb_to_recordset(reports) as x (lane uuid, token uuid)
+    where x.lane <> all(lanes) and exists (select from bilag.export_lanes l where l.integration_id = x.lane);
+  select jsonb_agg(r.report order by r.n) into reports
+  from jsonb_array_elements(reports) with ordinality as r (report, n)
+  where (r.report ->> 'lane')::uuid = any(lanes);
+  if reports is null then
     return;
   end if;
-  perform from bilag.export_lanes l where l.integration_id = any(lanes) order by l.integration_id for update;
   -- One lane may report twice at once, a late report and a newer one: they are told one after the other, as they came.
   for turn in 1 .. (
     select max(x.times) from (select count(*) as times from jsonb_to_recordset(reports) as r (lane uuid) group by r.lane) as x
@@ -152,7 +165,9 @@ begin
   from bilag.export_items i
   cross join lateral (select r.status, r.due_at, r.finished_at from bilag.export_runs r where r.id = i.run_id offset 0) as r
   where i.id = any(array(select x.id from bilag_internal.results(reports) x))
-    and r.status = 'waiting' and r.finished_at is null;
+    and r.status = 'waiting' and r.finished_at is null and (r.due_at = 'infinity' or not exists (
+      -- On the ladder, but a look has settled its last voucher.
+      select from bilag.export_items o where o.run_id = i.run_id and o.state in ('pending', 'sending', 'accepted', 'in_doubt')));
   perform bilag_internal.finish_runs(waiting);
 
   select array_agg(l.integration_id) into going_on
@@ -170,7 +185,7 @@ begin
 end $$;
 
 comment on function bilag_internal.settle_exports(uuid, jsonb) is
-  'Settles reports, moves their runs, and returns the next job of each lane that goes on: one call for all coroutines that wait.';
+  'Settles reports, moves their runs, and returns the next job of each lane that goes on: one call for all coroutines that wait. {"kind": "later", lane, token} for a report that is to be told again.';
 
 create or replace function bilag_internal.log_attempts(entries jsonb) returns void
 language sql volatile security definer set search_path = pg_catalog, pg_temp

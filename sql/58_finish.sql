@@ -127,7 +127,7 @@ begin
       ) as c
       group by c.run_id
     ) as n on n.run_id = r.id
-    order by r.org_id));
+    order by r.org_id), patient => false);
   perform bilag_internal.raise_alert('run_failed', r.integration_id::text, r.org_id, r.integration_type,
     coalesce(r.error ->> 'message', 'Every claim of the run was rejected.'), jsonb_build_object('runId', r.id))
   from unnest(runs) as r where r.status = 'failed' or (r.status = 'partially_succeeded' and r.error is not null);

@@ -132,7 +132,10 @@ begin
       select r.id from bilag.export_runs r where r.id = item.run_id and r.due_at = 'infinity' and r.finished_at is null));
   else
     -- Never on a person's word alone: the vendor is asked once more, and only if it has nothing is the claim released.
-    update bilag.export_items i set state = 'in_doubt', last_look = true, next_look_at = bilag_internal.now() where i.id = item.id;
+    update bilag.export_items i
+    set state = 'in_doubt', last_look = true, next_look_at = bilag_internal.now(), reason_code = coalesce(i.reason_code, 'unanswered'),
+      message = coalesce(i.message, bilag_internal.tell('unanswered', '{}'))
+    where i.id = item.id;
     perform bilag_internal.wake_lanes(array[integration.id]);
     perform pg_notify('bilag_wake', '');
   end if;

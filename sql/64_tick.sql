@@ -61,7 +61,8 @@ as $$
 begin
   update bilag.installation i set recover_before = greatest(i.recover_before, since);
   perform from bilag.export_lanes l order by l.integration_id for update;
-  update bilag.export_lanes l set lease_token = null, lease_until = null where l.lease_token is not null;
+  -- Their hints, too: a claim that noticed the new server has used them up, and a second one changes nothing.
+  update bilag.export_lanes l set lease_token = null, lease_until = null, msg_id = null where l.lease_token is not null or l.msg_id is not null;
   perform bilag_internal.rescue_items(array(select l.integration_id from bilag.export_lanes l where l.in_flight));
   perform bilag_internal.doubt_recovered(null);
   perform bilag_internal.wake_lanes(array(select l.integration_id from bilag.export_lanes l));
@@ -158,7 +159,9 @@ begin
     perform pg_notify('bilag_wake', '');
   end if;
   -- Last, so that nobody who says hello waits for all of this.
-  update bilag.installation i set ticked_at = bilag_internal.now();
+  perform bilag_internal.audit_many('{}', patient => false);
+  update bilag.installation i set ticked_at = bilag_internal.now()
+  where exists (select from bilag.installation x for no key update skip locked);
   return jsonb_build_object('made', made, 'woken', woken, 'ended', coalesce(cardinality(impatient), 0));
 end $$;
 

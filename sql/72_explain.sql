@@ -24,7 +24,8 @@ begin
         coalesce(i.run_id::text, '-'), coalesce(i.voucher_number::text, '-'), i.reference, i.amount, i.currency, i.posting_date)
       from bilag.export_items i where i.claim_id = claim.id and i.voucher is not null
       union all
-      select i.sent_at, 3, format('%s: attempt %s sent, correlation %s', i.integration_type, i.attempt, i.correlation_id)
+      select i.sent_at, 3, format('%s: sent%s, correlation %s', i.integration_type,
+        case when i.attempt > 1 then format(' for the first time (%s attempts by now)', i.attempt) else '' end, i.correlation_id)
       from bilag.export_items i where i.claim_id = claim.id and i.attempt > 0
       union all
       select coalesce(i.settled_at, i.sent_at, i.created_at), 4, format('%s: %s%s%s', i.integration_type,

@@ -61,7 +61,7 @@ class Voucher:
 
 @dataclass(frozen=True, slots=True)
 class Sending:
-    """A voucher in one attempt. ``sent_at`` is when the attempt was marked, before anything left us."""
+    """A voucher in one attempt. ``sent_at`` is when it was first marked to be sent: the system holds nothing older."""
 
     voucher: Voucher
     attempt: int

@@ -2,7 +2,8 @@
 
 While one call is under way the next reports gather. A call that got no answer is repeated as it is, for settling is
 idempotent by item and attempt. A call that is refused is halved until the refused report stands alone, so that one
-that the database cannot take does not keep the others.
+that the database cannot take does not keep the others. Nor does one whose lane somebody holds in an open transaction:
+the database answers "later", and it is told again by itself.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from worker.leases import Clock, now
 Report = dict[str, Any]
 _MOST_AT_ONCE = 200
 _TRIES_OF_A_REFUSED_REPORT = 3
+_LATER_SECONDS = 0.5
+_LATER = "later"
 
 
 class Settler:
@@ -37,6 +40,7 @@ class Settler:
         self._clock = clock
         self._backoff = backoff or Backoff()
         self._waiting: list[Report] = []
+        self._put_off = 0
         self._refused: dict[int, int] = {}
         self._some = asyncio.Event()
         self._home = asyncio.Event()
@@ -44,7 +48,7 @@ class Settler:
 
     @property
     def waiting(self) -> int:
-        return len(self._waiting)
+        return len(self._waiting) + self._put_off
 
     def put(self, report: Report) -> None:
         self._waiting.append(report)
@@ -67,21 +71,32 @@ class Settler:
                 await self._backoff.sleep()
             if not self._waiting:
                 self._some.clear()
-                self._home.set()
+                if not self._put_off:
+                    self._home.set()
 
     async def _settle(self, reports: Sequence[Report]) -> bool:
         """Settle these, in halves if they are refused. False if the database did not answer: they wait on."""
         before = self._clock()
         try:
-            jobs = await self._send(reports)
+            answer = await self._send(reports)
         except Outage as error:
             telemetry.warning("settle.postponed", message=str(error), reports=len(reports))
             return False
         except Refusal as error:
             return await self._apart(reports, error)
         self._forget(reports)
-        self._arrived(reports, jobs, before)
+        later = {(job["lane"], job["token"]) for job in answer if job.get("kind") == _LATER}
+        for report in reports:
+            if (report["lane"], report.get("token")) in later:
+                self._put_off += 1
+                asyncio.get_running_loop().call_later(_LATER_SECONDS, self._again, report)
+        home = [report for report in reports if (report["lane"], report.get("token")) not in later]
+        self._arrived(home, [job for job in answer if job.get("kind") != _LATER], before)
         return True
+
+    def _again(self, report: Report) -> None:
+        self._put_off -= 1
+        self.put(report)
 
     async def _apart(self, reports: Sequence[Report], error: Refusal) -> bool:
         middle = len(reports) // 2

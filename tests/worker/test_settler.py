@@ -22,12 +22,13 @@ def anyio_backend() -> Any:
 
 
 class Counter:
-    """The database's side: ``trouble`` is raised first, ``bad`` lanes are refused."""
+    """The database's side: ``trouble`` is raised first, ``bad`` lanes are refused, ``held`` ones put off."""
 
     def __init__(self) -> None:
         self.calls: list[list[str]] = []
         self.trouble: list[Exception] = []
         self.bad: set[str] = set()
+        self.held: set[str] = set()
         self.takes = 0.01
 
     async def __call__(self, reports: Sequence[Report]) -> list[Job]:
@@ -37,8 +38,8 @@ class Counter:
         lanes = [report["lane"] for report in reports]
         if self.bad & set(lanes):
             raise Refusal("a value is out of range", "22003")
-        self.calls.append(lanes)
-        return []
+        self.calls.append([lane for lane in lanes if lane not in self.held])
+        return [{"kind": "later", "lane": lane, "token": None} for lane in lanes if lane in self.held]
 
     @property
     def settled(self) -> list[str]:
@@ -129,3 +130,20 @@ async def test_a_flood_goes_in_bundles_of_two_hundred() -> None:
             settler.put(report(str(number)))
         await settler.all_home()
         assert [len(call) for call in counter.calls] == [200, 200, 50]
+
+
+async def test_a_lane_that_somebody_holds_keeps_no_other_waiting_and_is_told_again() -> None:
+    counter = Counter()
+    counter.held = {"b"}
+    async with settling(counter) as (settler, home):
+        for lane in "abc":
+            settler.put(report(lane))
+        await asyncio.sleep(1.6)
+        assert home == ["a", "c"]
+        assert settler.waiting == 1
+        settler.put(report("d"))
+        await asyncio.sleep(0.1)
+        assert home == ["a", "c", "d"]
+        counter.held = set()
+        await settler.all_home()
+        assert home == ["a", "c", "d", "b"]
