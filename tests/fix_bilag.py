@@ -50,7 +50,7 @@ class Organisation:
     def integration(self, kind: str = "xledger", settings: Mapping[str, Any] | None = None, **columns: Any) -> UUID:
         """Make an integration; its settlement account is 2910 unless ``settings`` say otherwise."""
         values = {**columns, "settings": Jsonb({"settlement_account": "2910", **(settings or {})})}
-        return self._insert("integration_config", {"integration_type": kind, **values})
+        return self.insert("integration_config", {"integration_type": kind, **values})
 
     def configure(self, kind: str = "xledger", **settings: Any) -> None:
         self.database.sql(
@@ -64,18 +64,18 @@ class Organisation:
         if "dimensions" in columns:
             columns["dimensions"] = Jsonb(columns["dimensions"])
         values = {"integration_type": kind, "category": category, "account_code": account, **columns}
-        self._insert("account_mappings", values, returning="org_id")
+        self.insert("account_mappings", values, returning="org_id")
 
     def claim(self, number: str, *lines: Line, status: str = "approved", **columns: Any) -> UUID:
         """A claim with its lines (a taxi when none are given), approved at once."""
         with self.connection.transaction():
             values = {"claim_number": number, "status": status, **columns}
-            claim = self._insert("expense_claims", values)
+            claim = self.insert("expense_claims", values)
             for n, line in enumerate(lines or (TAXI,), start=1):
                 words = {"line_no": n, "category": line.category, "description": line.description}
                 facts = {"expense_date": line.day, "amount": line.amount, "dimensions": Jsonb(dict(line.dimensions))}
                 row = {"claim_id": claim, **words, **facts}
-                self._insert("expense_claim_lines", row, returning="claim_id")
+                self.insert("expense_claim_lines", row, returning="claim_id")
         return claim
 
     def approve(self, count: int, prefix: str = "C") -> None:
@@ -94,7 +94,7 @@ class Organisation:
     def member(self, role: str = "finance_admin") -> UUID:
         """A new person who belongs to the organisation."""
         user = uuid4()
-        self._insert("organization_members", {"user_id": user, "role": role}, returning="user_id")
+        self.insert("organization_members", {"user_id": user, "role": role}, returning="user_id")
         return user
 
     def request(self, period_end: date | None = None, key: str | None = None, kind: str = "xledger") -> UUID:
@@ -121,7 +121,7 @@ class Organisation:
             )
         )
 
-    def _insert(self, table: str, values: Mapping[str, Any], *, returning: str = "id") -> UUID:
+    def insert(self, table: str, values: Mapping[str, Any], *, returning: str = "id") -> UUID:
         row = {"org_id": self.id, **values}
         statement = sql.SQL("insert into bilag.{} ({}) values ({}) returning {}").format(
             sql.Identifier(table),

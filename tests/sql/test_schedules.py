@@ -1,0 +1,170 @@
+"""Schedules: one slot on each of its days, at a local time; one run per slot, whatever the tick does."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, LiteralString
+
+import psycopg
+import pytest
+
+from tests.fix_bilag import NOON, Bilag, Organisation
+from tests.fix_postgres import Database
+from tests.sql.fake_worker import FakeWorker
+from tests.sql.sessions import two_sessions
+
+SLOTS: LiteralString = "select bilag_internal.slots(%s, %s::time, %s, %s, %s, %s)"
+
+
+def schedule(org: Organisation, frequency: str = "daily", **columns: Any) -> None:
+    org.insert("export_schedules", {"integration_type": "xledger", "frequency": frequency, **columns})
+
+
+def slots(database: Database, frequency: str, at: str, day: str | None, first: date, last: date) -> list[datetime]:
+    rows = database.sql(SLOTS, frequency, at, day, "Europe/Oslo", first, last)
+    return [slot.astimezone(UTC) for (slot,) in rows]
+
+
+def next_runs(org: Organisation) -> list[datetime]:
+    return [at for (at,) in org.database.sql("select next_run_at from bilag.export_schedules order by created_at, id")]
+
+
+def runs(org: Organisation) -> list[tuple[Any, ...]]:
+    return org.database.sql(
+        "select scheduled_for, period_start::text, period_end::text, trigger"
+        " from bilag.export_runs order by scheduled_for"
+    )
+
+
+def test_a_night_that_skips_or_doubles_the_hour_has_one_slot_all_the_same(database: Database) -> None:
+    spring = slots(database, "daily", "02:30", None, date(2026, 3, 28), date(2026, 3, 30))
+    assert spring == [datetime(2026, 3, d, h, 30, tzinfo=UTC) for d, h in ((28, 1), (29, 1), (30, 0))]
+    autumn = slots(database, "daily", "02:30", None, date(2026, 10, 24), date(2026, 10, 26))
+    assert len(autumn) == 3
+    assert len({slot.date() for slot in autumn}) == 3
+
+
+def test_a_weekly_slot_is_on_its_weekday(database: Database) -> None:
+    mondays = slots(database, "weekly", "06:00", "1", date(2026, 3, 1), date(2026, 3, 31))
+    assert [slot.day for slot in mondays] == [2, 9, 16, 23, 30]
+
+
+@pytest.mark.parametrize(("day", "days"), [("last", [31, 28, 31, 30]), ("31", [31, 28, 31, 30]), ("5", [5, 5, 5, 5])])
+def test_a_monthly_day_that_the_month_lacks_is_its_last(database: Database, day: str, days: list[int]) -> None:
+    monthly = slots(database, "monthly", "12:00", day, date(2026, 1, 1), date(2026, 4, 30))
+    assert [slot.day for slot in monthly] == days
+
+
+def test_a_new_schedule_starts_with_its_next_slot_in_its_own_zone_or_the_organisations(org: Organisation) -> None:
+    schedule(org, run_at="13:00")
+    schedule(org, run_at="13:00", time_zone="America/New_York")
+    schedule(org, run_at="11:00")
+    assert sorted(next_runs(org)) == [
+        datetime(2026, 3, 2, 12, 0, tzinfo=UTC), datetime(2026, 3, 2, 18, 0, tzinfo=UTC),
+        datetime(2026, 3, 3, 10, 0, tzinfo=UTC),
+    ]  # fmt: skip
+
+
+def test_a_due_slot_makes_one_run_that_exports(bilag: Bilag, org: Organisation, worker: FakeWorker) -> None:
+    schedule(org, run_at="13:00")
+    org.claim("C-1")
+    worker.tick()
+    assert runs(org) == []
+    bilag.advance(hours=1)
+    for _ in range(3):
+        worker.tick()
+    assert runs(org) == [(NOON + timedelta(hours=1), None, "2026-03-02", "schedule")]
+    worker.work()
+    assert org.states() == {"C-1": "exported"}
+    assert next_runs(org) == [NOON + timedelta(hours=25)]
+
+
+def test_two_ticks_at_once_make_one_run(database: Database, bilag: Bilag, org: Organisation) -> None:
+    schedule(org, run_at="13:00")
+    bilag.advance(hours=1)
+    with two_sessions(database) as (first, second):
+        first.run("select bilag_internal.make_due_runs()")
+        other = second.start("select bilag_internal.make_due_runs()")
+        assert not second.is_blocked(other)
+        assert other.result(20) == [(0,)]
+        first.commit()
+    assert len(runs(org)) == 1
+
+
+def test_a_slot_has_one_run_by_the_index_alone(bilag: Bilag, org: Organisation, worker: FakeWorker) -> None:
+    schedule(org, run_at="13:00")
+    bilag.advance(hours=1)
+    worker.tick()
+    bilag.database.sql("update bilag.export_schedules set next_run_at = %s", NOON + timedelta(hours=1))
+    worker.tick()
+    assert len(runs(org)) == 1
+    with pytest.raises(psycopg.errors.UniqueViolation, match="a_slot_runs_once"):
+        bilag.database.sql(
+            "insert into bilag.export_runs (org_id, integration_type, trigger, scheduled_for)"
+            " values (%s, 'xledger', 'schedule', %s)",
+            org.id,
+            NOON + timedelta(hours=1),
+        )
+
+
+@pytest.mark.parametrize(("policy", "days"), [("skip", []), ("coalesce", [5]), ("catch_up", [2, 3, 4, 5])])
+def test_after_an_outage_missed_slots_are_skipped_coalesced_or_caught_up(
+    bilag: Bilag, org: Organisation, worker: FakeWorker, policy: str, days: list[int]
+) -> None:
+    schedule(org, run_at="13:00", missed_run_policy=policy)
+    bilag.advance(days=3, hours=2)
+    worker.tick()
+    assert [slot.day for slot, *_ in runs(org)] == days
+    assert next_runs(org) == [datetime(2026, 3, 6, 12, 0, tzinfo=UTC)]
+
+
+def test_catching_up_gives_each_run_its_own_period(bilag: Bilag, org: Organisation, worker: FakeWorker) -> None:
+    schedule(org, run_at="13:00", missed_run_policy="catch_up")
+    bilag.advance(days=2, hours=2)
+    worker.tick()
+    assert [end for _, _, end, _ in runs(org)] == ["2026-03-02", "2026-03-03", "2026-03-04"]
+    assert [start for _, start, _, _ in runs(org)][1:] == ["2026-03-02", "2026-03-03"]
+
+
+def test_a_disabled_schedule_or_integration_makes_no_run(bilag: Bilag, org: Organisation, worker: FakeWorker) -> None:
+    schedule(org, run_at="13:00", enabled=False)
+    bilag.advance(hours=2)
+    worker.tick()
+    assert runs(org) == []
+    bilag.database.sql("update bilag.export_schedules set enabled = true")
+    assert next_runs(org) == [datetime(2026, 3, 3, 12, 0, tzinfo=UTC)], "nothing is caught up"
+    bilag.database.sql("update bilag.integration_config set enabled = false")
+    bilag.advance(days=1)
+    worker.tick()
+    assert runs(org) == []
+
+
+def test_a_changed_schedule_is_planned_anew(org: Organisation) -> None:
+    schedule(org, run_at="13:00")
+    org.database.sql("update bilag.export_schedules set run_at = '15:00'")
+    assert next_runs(org) == [datetime(2026, 3, 2, 14, 0, tzinfo=UTC)]
+
+
+def test_what_a_schedule_may_say_is_checked(org: Organisation) -> None:
+    wrong: list[dict[str, Any]] = [
+        {"frequency": "weekly"}, {"frequency": "weekly", "run_on_day": "8"}, {"frequency": "daily", "run_on_day": "1"},
+        {"frequency": "monthly"}, {"frequency": "monthly", "run_on_day": "32"}, {"frequency": "hourly"},
+        {"frequency": "daily", "missed_run_policy": "hope"},
+    ]  # fmt: skip
+    for columns in wrong:
+        with pytest.raises(psycopg.errors.CheckViolation):
+            schedule(org, **columns)
+
+
+def test_drift_is_shown_also_of_a_run_that_has_not_started(bilag: Bilag, org: Organisation, worker: FakeWorker) -> None:
+    schedule(org, run_at="13:00")
+    org.claim("C-1")
+    bilag.advance(hours=1, minutes=7)
+    worker.tick()
+    drifts = "select drift from bilag.schedule_drift"
+    assert bilag.database.sql(drifts) == [(timedelta(minutes=7),)]
+    bilag.advance(minutes=3)
+    assert bilag.database.sql(drifts) == [(timedelta(minutes=10),)]
+    worker.work()
+    bilag.advance(hours=1)
+    assert bilag.database.sql(drifts) == [(timedelta(minutes=10),)]
