@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from benchmarks.grounds import Ground
@@ -67,6 +67,8 @@ def child(module: str, ground: Ground, *arguments: str) -> Iterator[Child]:
             made = Child(process)
             made.hear()
             yield made
+            with suppress(subprocess.TimeoutExpired):  # who has done its work is about to end by itself
+                process.wait(0.5)
         finally:
             process.terminate()
             process.wait(40)
