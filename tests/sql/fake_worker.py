@@ -90,7 +90,10 @@ class FakeWorker:
         return job
 
     def tell(self, *reports: Mapping[str, Any]) -> list[Job]:
-        return self.call("select bilag_internal.settle_exports(%s, %s)", self.id, Jsonb(list(reports)))
+        """The next jobs of the lanes that go on. Nobody else may hold one of these lanes: no report is to wait."""
+        jobs = self.call("select bilag_internal.settle_exports(%s, %s)", self.id, Jsonb(list(reports)))
+        assert all(job["kind"] != "later" for job in jobs)
+        return jobs
 
     def settle(self, job: Job, outcome: Outcome | Callable[[Item], Outcome] = "exported", **more: Any) -> list[Job]:
         """Report a job; returns what is next."""

@@ -130,6 +130,39 @@ def test_a_rolled_back_event_leaves_no_gap(database: Database, org: Organisation
     assert verdict(org) is None
 
 
+def test_the_end_of_a_run_waits_for_no_persons_open_transaction_and_is_chained_after_it(
+    database: Database, org: Organisation, worker: FakeWorker
+) -> None:
+    org.claim("C-1")
+    run = org.request()
+    job = worker.claim_one()
+    with two_sessions(database) as (person, _):
+        person.run(AUDIT, org.id, "typing")
+        worker.settle(job)
+        assert org.status(run)["status"] == "succeeded"
+        person.commit()
+    org.database.sql(AUDIT, org.id, "later")
+    actions = org.database.sql("select action from bilag.bufdir_export_audit_log order by sequence")
+    assert actions == [("run.requested",), ("typing",), ("run.succeeded",), ("later",)]
+    assert verdict(org) is None
+
+
+def test_what_waits_for_its_place_is_chained_by_the_next_tick(
+    database: Database, org: Organisation, worker: FakeWorker
+) -> None:
+    org.claim("C-1")
+    org.request()
+    job = worker.claim_one()
+    with two_sessions(database) as (person, _):
+        person.run(AUDIT, org.id, "typing")
+        worker.settle(job)
+        person.commit()
+    worker.tick()
+    actions = org.database.sql("select action from bilag.bufdir_export_audit_log order by sequence")
+    assert actions == [("run.requested",), ("typing",), ("run.succeeded",)]
+    assert database.value("select count(*) from bilag_internal.audit_waiting") == 0
+
+
 def test_chains_of_different_organisations_do_not_wait_for_each_other(bilag: Bilag, org: Organisation) -> None:
     other = bilag.organisation("Other")
     with two_sessions(bilag.database) as (first, second):

@@ -44,23 +44,43 @@ def test_a_request_that_comes_while_the_last_batch_is_settled_waits_and_wakes_th
 
 
 @pytest.mark.parametrize("ask", ASKING)
-def test_a_batch_that_is_settled_while_a_request_is_being_made_waits_and_takes_it(
+def test_a_batch_that_is_settled_while_a_request_is_being_made_is_told_again_and_finds_it(
     database: Database, org: Organisation, worker: FakeWorker, ask: str
 ) -> None:
     org.claim("C-1")
     org.request()
-    told = Jsonb([report(worker.claim_one())])
+    job = worker.claim_one()
+    told = Jsonb([report(job)])
     org.claim("C-2")
     with two_sessions(database) as (asking, settling):
         asking.run(ASKING[ask], org.id)
         settled = settling.start(SETTLE, worker.id, told)
-        assert settling.is_blocked(settled)
-        asking.commit()
-        settled.result(20)
+        assert not settling.is_blocked(settled), "an open transaction keeps no worker waiting"
+        assert settled.result(20) == [({"kind": "later", "lane": job["lane"], "token": job["token"]},)]
         settling.commit()
-    assert len(messages(database)) == 1, "the hint for the run that came in between"
+        assert org.states() == {"C-1": "sending"}, "nothing is settled, and nothing is lost"
+        asking.commit()
+    following = worker.settle(job)
+    assert len(following) + len(messages(database)) == 1, "a job, or the hint of one"
+    for next_job in following:
+        worker.settle(next_job)
     worker.work()
     assert org.states() == {"C-1": "exported", "C-2": "exported"}
+
+
+def test_a_lane_that_somebody_holds_delays_no_other_lanes_outcome(
+    bilag: Bilag, database: Database, org: Organisation, worker: FakeWorker
+) -> None:
+    other = bilag.organisation("Other")
+    for each in (org, other):
+        each.claim("C-1")
+        each.request()
+    jobs = worker.claim()
+    with two_sessions(database) as (person, settling):
+        person.run("select 1 from bilag.export_lanes where org_id = %s for update", org.id)
+        settling.run(SETTLE, worker.id, Jsonb([report(job) for job in jobs]))
+        settling.commit()
+    assert (org.states(), other.states()) == ({"C-1": "sending"}, {"C-1": "exported"})
 
 
 def test_one_lane_has_at_most_one_message(org: Organisation) -> None:
