@@ -83,6 +83,24 @@ def test_a_batch_that_goes_through_forgets_earlier_failures(
     assert wait_of(org) == timedelta(seconds=15)
 
 
+def test_a_look_that_goes_through_does_not_forget_that_writes_fail(
+    bilag: Bilag, org: Organisation, worker: FakeWorker
+) -> None:
+    _run, job = started(org, worker)
+    waits = []
+    for _ in range(4):
+        worker.settle(job, "unknown", failure=failed("timeout"))
+        waits.append(wait_of(org))
+        bilag.advance(seconds=61)
+        look = worker.claim_one()
+        assert look["kind"] == "find"
+        worker.settle(look, "absent", release=True)
+        bilag.advance(hours=1)
+        job = worker.claim_one()
+        assert job["kind"] == "post"
+    assert waits == sorted(set(waits)), "ever longer"
+
+
 @pytest.mark.parametrize(
     ("asked", "wait"), [(90, timedelta(seconds=90)), (None, timedelta(minutes=1)), (10**6, timedelta(hours=6))]
 )

@@ -145,3 +145,43 @@ def test_cancelling_is_audited_with_its_note(org: Organisation) -> None:
     cancel(org, org.request())
     rows = org.database.sql("select action, note from bilag.bufdir_export_audit_log order by sequence")
     assert rows[1:] == [("run.cancel_requested", "changed my mind"), ("run.cancelled", "changed my mind")]
+
+
+def test_cancelling_a_queued_run_leaves_the_running_one_alone(
+    bilag: Bilag, org: Organisation, worker: FakeWorker
+) -> None:
+    org.claim("C-1")
+    org.request()
+    job = worker.claim_one()
+    bilag.advance(seconds=1)
+    queued = org.request()
+    assert cancel(org, queued) == "cancelled"
+    assert org.states() == {"C-1": "sending"}
+    worker.settle(job)
+    assert org.states() == {"C-1": "exported"}
+
+
+def test_a_run_that_is_cancelled_while_its_integration_is_paused_ends_with_its_batch(
+    org: Organisation, worker: FakeWorker
+) -> None:
+    org.approve(300)
+    run = org.request()
+    job = worker.claim_one()
+    org.database.sql("select bilag.pause_integration(%s, 'xledger', 'stocktaking')", org.id)
+    assert cancel(org, run) == "cancelling"
+    worker.settle(job)
+    assert org.status(run)["status"] == "cancelled"
+    assert org.database.value("select count(*) from bilag.export_items where state = 'pending'") == 0
+
+
+def test_a_run_that_was_being_cancelled_when_its_worker_died_is_ended_by_the_tick(
+    bilag: Bilag, org: Organisation, worker: FakeWorker
+) -> None:
+    org.claim("C-1")
+    run = org.request()
+    worker.claim()
+    cancel(org, run)
+    bilag.advance(seconds=61)
+    worker.tick()
+    assert org.status(run)["status"] == "cancelled"
+    assert org.states() == {"C-1": "in_doubt"}

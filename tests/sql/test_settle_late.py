@@ -192,6 +192,34 @@ def test_a_late_success_of_a_claim_that_another_run_has_booked_since_raises_doub
     assert states == [("voided", False), ("exported", True)]
 
 
+def test_a_late_success_of_a_claim_that_a_later_run_has_not_sent_yet_keeps_it_from_being_sent(
+    bilag: Bilag, org: Organisation, worker: FakeWorker
+) -> None:
+    job = lost(bilag, org, worker)
+    org.database.sql("select bilag.cancel_export(id) from bilag.export_runs")
+    proven_absent(bilag, worker)
+    org.request()
+    worker.settle(worker.claim_one(), "unsent", release=True)
+    assert org.states() == {"C-1": "pending"}
+    worker.settle(job, "exported")
+    assert worker.work() == []
+    states = org.database.sql("select state, holds, reason_code from bilag.export_items order by id")
+    assert states == [("exported", True, None), ("voided", False, "booked_meanwhile")]
+    assert alerts(org) == []
+
+
+def test_a_look_that_finds_the_voucher_does_not_make_a_second_success_of_the_first(
+    bilag: Bilag, org: Organisation, worker: FakeWorker
+) -> None:
+    first, second = sent_again(bilag, org, worker)
+    worker.settle(first, "exported")
+    worker.settle(second, "rejected")
+    bilag.advance(minutes=5)
+    for look in worker.claim():
+        worker.settle(look, "exported")
+    assert (item(org), alerts(org)) == (("exported", [1], True), [])
+
+
 def test_a_late_look_says_nothing_about_an_attempt_that_was_made_since(
     bilag: Bilag, org: Organisation, worker: FakeWorker
 ) -> None:
