@@ -11,6 +11,7 @@ create table bilag.installation (
   timeline           integer,
   database_oid       oid,
   recover_before     timestamptz,
+  recover_since      timestamptz,
   paused_at          timestamptz,
   paused_reason      text,
   ticked_at          timestamptz,
@@ -29,7 +30,8 @@ comment on column bilag.installation.contract is 'The number of the contract bet
 comment on column bilag.installation.system_identifier is 'pg_control_system() of the server last seen; another one means a restore or a clone.';
 comment on column bilag.installation.timeline is 'Timeline of the server last seen; a higher one means a failover or a point-in-time recovery.';
 comment on column bilag.installation.database_oid is 'The database last seen: another one on the same server is a restored copy.';
-comment on column bilag.installation.recover_before is 'Every unexported claim approved before this is looked up before it is sent (bilag recover, or a changed server).';
+comment on column bilag.installation.recover_before is 'Every unexported claim approved before this is looked up before it is sent: a day after bilag recover, or after a changed server was noticed, for applications register again what was lost.';
+comment on column bilag.installation.recover_since is 'How far back those look-ups go at the least.';
 comment on column bilag.installation.paused_at is 'Set by pause_everything(): no worker gets anything to send.';
 comment on column bilag.installation.ticked_at is 'When tick() last ran: the heart that workers watch.';
 

@@ -7,7 +7,7 @@ create table bilag.export_items (
   id                  bigint generated always as identity primary key,
   run_id              uuid references bilag.export_runs on delete restrict,
   org_id              uuid not null,
-  integration_id      uuid not null references bilag.integration_config on delete restrict,
+  integration_id      uuid not null,
   integration_type    text not null,
   claim_id            uuid not null references bilag.expense_claims on delete restrict,
   position            integer,
@@ -73,10 +73,11 @@ create index export_items_by_reversed on bilag.export_items (reverses) where rev
 alter table bilag.export_items enable row level security;
 
 comment on table bilag.export_items is 'One claim in one run, and what became of it.';
+comment on column bilag.export_items.integration_id is 'Checked through its run. No foreign key of its own: an insert would wait for whoever holds the configuration''s row.';
 comment on column bilag.export_items.holds is 'True while the claim is this item''s: no other item of the integration may take it.';
 comment on column bilag.export_items.books is 'Copied from the integration: only one booking integration holds a claim.';
 comment on column bilag.export_items.suspect is 'In a batch that was refused without naming a voucher: goes in halves until the culprit stands alone.';
-comment on column bilag.export_items.reference is 'Our name for the voucher at the vendor: hashed from integration, claim and revision, so that it is the same after a restore.';
+comment on column bilag.export_items.reference is 'Our name for the voucher at the vendor: hashed from integration, claim number and revision, so that it is the same after a restore.';
 comment on column bilag.export_items.voucher is 'The frozen voucher; rebuilt only if never sent or proven absent.';
 comment on column bilag.export_items.content_sha256 is 'Of the voucher without reference and number: what a rejected claim must change to be tried again.';
 comment on column bilag.export_items.vehicle is 'What carries it at the vendor, stored before anything is sent (a Business Central journal, say).';

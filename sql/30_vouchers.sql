@@ -2,18 +2,19 @@
 -- what is booked. It is pure: it reads, and the rooms that call it freeze what it says.
 -- These helpers have no SET clause, so that Postgres can inline them; they run inside verbs that pin the search_path.
 
-create or replace function bilag_internal.reference(integration_id uuid, claim_id uuid, revision integer, reversal boolean default false)
+create or replace function bilag_internal.reference(integration_id uuid, claim_number text, revision integer, reversal boolean default false)
 returns text
 language sql immutable
 as $$
-  -- 'BL' and 18 characters of base 64 in capitals: 93 bits against collision. Hashed from our ids and not drawn by lot, so that a
-  -- database restored to an hour ago gives a claim the name under which the vendor already has it.
+  -- 'BL' and 18 characters of base 64 in capitals: 93 bits against collision. Hashed and not drawn by lot, and from the claim's number
+  -- and not its id: a database restored to an hour ago, whose application registers the lost claims anew, gives each the name under
+  -- which the vendor already has it. Our integration's id keeps apart organisations that share a ledger.
   select 'BL' || substr(translate(upper(encode(sha256(convert_to(
-    integration_id::text || '/' || claim_id::text || '/' || revision::text || case when reversal then '/R' else '' end, 'UTF8')),
+    integration_id::text || '/' || claim_number || '/' || revision::text || case when reversal then '/R' else '' end, 'UTF8')),
     'base64') collate "C"), '+/', '01'), 1, 18)
 $$;
 
-comment on function bilag_internal.reference(uuid, uuid, integer, boolean) is
+comment on function bilag_internal.reference(uuid, text, integer, boolean) is
   'Our name for a voucher at the vendor: 20 characters of [A-Z0-9], the same whenever it is computed.';
 
 create or replace function bilag_internal.candidates(
@@ -21,17 +22,19 @@ create or replace function bilag_internal.candidates(
 ) returns table (integration_id uuid, claim_id uuid, approved_at timestamptz)
 language sql stable
 as $$
-  -- The limits hold the planner to one index scan of approved_claims per integration, whatever it thinks of the tables.
+  -- The limits hold the planner to looking each claim up, and to one index scan of approved_claims per integration, whatever it thinks of the tables.
   select c.id, x.id, x.approved_at
   from unnest(integration_ids, cutoffs, taken_ats, taken_claims) as s (integration_id, cutoff_at, taken_at, taken_claim)
   join bilag.integration_config c on c.id = s.integration_id and c.books
   cross join lateral (
     select x.id, x.approved_at from bilag.expense_claims x
-    where x.org_id = c.org_id and x.status = 'approved' and not x.booked and x.approved_at >= greatest(c.export_from, s.taken_at)
+    left join lateral (
+      select true as by_somebody from bilag.export_items i
+      where i.claim_id = x.id and i.holds and i.reverses is null and (i.books or i.integration_id = c.id)
+      limit 1
+    ) as held on true
+    where x.org_id = c.org_id and x.status = 'approved' and not x.booked and held.by_somebody is null and x.approved_at >= greatest(c.export_from, s.taken_at)
       and x.approved_at < s.cutoff_at and (x.approved_at, x.id) > (s.taken_at, s.taken_claim)
-      and not exists (
-        select from bilag.export_items i
-        where i.claim_id = x.id and i.holds and i.reverses is null and (i.books or i.integration_id = c.id))
       and not exists (select from bilag.claim_exclusions e where e.integration_id = c.id and e.claim_id = x.id)
     order by x.approved_at, x.id
     limit piece
@@ -43,10 +46,13 @@ as $$
   join bilag.integration_config c on c.id = s.integration_id and not c.books
   cross join lateral (
     select x.id, x.approved_at from bilag.expense_claims x
-    where x.org_id = c.org_id and x.approved_at >= greatest(c.export_from, s.taken_at) and x.approved_at < s.cutoff_at
+    left join lateral (
+      select true as by_us from bilag.export_items i
+      where i.claim_id = x.id and i.integration_id = c.id and i.holds and i.reverses is null
+      limit 1
+    ) as held on true
+    where x.org_id = c.org_id and held.by_us is null and x.approved_at >= greatest(c.export_from, s.taken_at) and x.approved_at < s.cutoff_at
       and x.status = 'approved' and (x.approved_at, x.id) > (s.taken_at, s.taken_claim)
-      and not exists (
-        select from bilag.export_items i where i.claim_id = x.id and i.integration_id = c.id and i.holds and i.reverses is null)
       and not exists (select from bilag.claim_exclusions e where e.integration_id = c.id and e.claim_id = x.id)
     order by x.approved_at, x.id
     limit piece

@@ -46,11 +46,20 @@ end $$;
 
 comment on function bilag_internal.drop_hints(bigint[]) is 'Deletes messages that were understood.';
 
+create or replace function bilag_internal.put_off_hints(msg_ids bigint[]) returns void
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
+as $$
+begin
+  perform pgmq.set_vt('bilag_exports', m, 5) from unnest(msg_ids) as m;
+end $$;
+
+comment on function bilag_internal.put_off_hints(bigint[]) is 'Shows messages again in five seconds.';
+
 create or replace function bilag_internal.lost_hints() returns setof uuid
 language sql stable security definer set search_path = pg_catalog, pg_temp
 as $$
   select l.integration_id from bilag.export_lanes l
-  where l.msg_id is not null and l.due_at <= bilag_internal.now()
+  where l.msg_id is not null and l.due_at <= (select bilag_internal.now())
     and not exists (select from pgmq.q_bilag_exports q where q.msg_id = l.msg_id)
 $$;
 

@@ -29,7 +29,7 @@ comment on function bilag_internal.lane_due(bilag.export_lanes) is
   'When the lane has something to do: its run, else the next queued one, or an item to look up; null when never.';
 
 create or replace function bilag_internal.wake_lanes(integration_ids uuid[], patient boolean default true) returns integer
-language plpgsql volatile security definer set search_path = pg_catalog, pg_temp set jit = off set enable_seqscan = off
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp set jit = off set enable_seqscan = off set plan_cache_mode = force_generic_plan
 as $$
 declare
   ready uuid[];

@@ -2,6 +2,12 @@
 -- AT TIME ZONE, so that 02:30 in a night that skips it or has it twice is one instant all the same. A slot has one run, by a unique
 -- index: a tick that is repeated, late or catching up cannot make a second.
 
+create or replace function bilag_internal.day_number(run_on_day text) returns integer
+language sql immutable
+as $$ select case when run_on_day ~ '^[0-9]{1,2}$' then run_on_day::integer end $$;
+
+comment on function bilag_internal.day_number(text) is 'The day as a number; null for last, and for what the table''s CHECK refuses in its own words.';
+
 create or replace function bilag_internal.slots(
   frequency text, run_at time, run_on_day text, zone text, first_day date, last_day date
 ) returns setof timestamptz
@@ -12,9 +18,9 @@ as $$
   cross join lateral (select (date_trunc('month', d.day) + interval '1 month - 1 day')::date as month_end) as m
   where case frequency
     when 'daily' then true
-    when 'weekly' then extract(isodow from d.day) = run_on_day::integer
+    when 'weekly' then extract(isodow from d.day) = bilag_internal.day_number(run_on_day)
     when 'monthly' then d.day::date = case when run_on_day = 'last' then m.month_end
-      else least(date_trunc('month', d.day)::date + run_on_day::integer - 1, m.month_end) end
+      else least(date_trunc('month', d.day)::date + bilag_internal.day_number(run_on_day) - 1, m.month_end) end
   end
 $$;
 

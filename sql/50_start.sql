@@ -42,18 +42,22 @@ begin
   locked := array(
     select x.id from bilag.expense_claims x where x.id = any(claims) and x.status = 'approved' order by x.id
     for no key update skip locked);
-  -- What was passed over is tried again for a minute, for another integration's start is over by then; after that it is left.
-  passed_over := array(
-    select distinct r.id
+  if cardinality(locked) < cardinality(claims) then
+    -- What was passed over is tried again for a minute, for another integration's start is over by then; after that it is left.
+    passed_over := array(
+      select distinct r.id
+      from unnest(integrations, claims) as p (integration_id, claim_id)
+      join bilag.export_runs r on r.integration_id = p.integration_id and r.id = any(run_ids)
+      where p.claim_id <> all(locked) and r.trigger <> 'retry' and coalesce(r.started_at, moment) > moment - interval '1 minute');
+    select array_agg(p.integration_id), array_agg(p.claim_id) into integrations, claims
     from unnest(integrations, claims) as p (integration_id, claim_id)
-    join bilag.export_runs r on r.integration_id = p.integration_id and r.id = any(run_ids)
-    where p.claim_id <> all(locked) and r.trigger <> 'retry' and coalesce(r.started_at, moment) > moment - interval '1 minute');
+    where p.claim_id = any(locked);
+  end if;
   with these as materialized (
     select r.integration_id, r.period_end from bilag.export_runs r where r.id = any(run_ids)
   )
   select array_agg(p.integration_id), array_agg(p.claim_id), array_agg(r.period_end) into integrations, claims, periods
   from unnest(integrations, claims) as p (integration_id, claim_id)
-  join unnest(locked) as x (id) on x.id = p.claim_id
   join these r on r.integration_id = p.integration_id;
 
   if claims is not null then
@@ -83,7 +87,7 @@ begin
           greatest(f.voucher_number_last, f.numbers_from - 1)
             + row_number() over (partition by f.run_id, f.reason_code is null order by f.approved_at, f.claim_number)
         end as voucher_number,
-        bilag_internal.reference(f.integration_id, f.claim_id, f.revision) as reference
+        bilag_internal.reference(f.integration_id, f.claim_number, f.revision) as reference
       from (
         select r.id as run_id, r.org_id, r.integration_type, r.item_count, r.books, r.numbers_from, r.voucher_number_last, v.*
         from bilag_internal.proposals(integrations, claims, periods) as v

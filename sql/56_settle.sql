@@ -42,7 +42,7 @@ begin
   return case
     when result.outcome in ('exported', 'accepted') then result.outcome
     -- Another attempt is known to have succeeded: whatever this one met, the voucher is there, and is looked for.
-    when cardinality(array_remove(item.succeeded_attempts, item.attempt)) > 0 then
+    when result.kind = 'post' and cardinality(array_remove(item.succeeded_attempts, item.attempt)) > 0 then
       case when result.outcome = 'unknown' then 'in_doubt' else 'accepted' end
     when result.outcome = 'import_error' then 'accepted'
     when result.outcome = 'unknown' then case when item.state = 'accepted' then 'accepted' else 'in_doubt' end
@@ -85,12 +85,17 @@ begin
 
   -- A credential that was changed since may reach another ledger: finding nothing there proves nothing. A person's word is needed.
   told := array(
-    select (x.lane, x.kind, x.alive, i.credential_version is not distinct from l.credential_version, x.told, x.id, x.attempt, x.outcome,
-      x.external_id, case when x.outcome = 'absent' and i.credential_version is distinct from l.credential_version
+    select (x.lane, x.kind, x.alive, s.same_credential, x.told, x.id, x.attempt, x.outcome,
+      x.external_id, case when x.outcome = 'absent' and not s.same_credential
         then 'credential_changed' else x.reason_code end, x.reason_params, x.message)::bilag_internal.result
     from unnest(told) x
     join bilag.export_items i on i.id = x.id and i.id = any(ids)
-    join bilag.export_lanes l on l.integration_id = i.integration_id);
+    join bilag.export_lanes l on l.integration_id = i.integration_id
+    join bilag.integration_config c on c.id = i.integration_id
+    cross join lateral (
+      -- The one that the look was handed out with, and none has come since that it may have fetched instead.
+      select (i.credential_version, c.credential_version) is not distinct from (l.credential_version, l.credential_version) as same_credential
+    ) as s);
 
   -- Success of an attempt that is no longer the item's: a lost lease, an answer that came late.
   perform bilag_internal.settle_late(i, x) from unnest(told) x

@@ -95,7 +95,7 @@ end $$;
 comment on function bilag_internal.settle_failures(jsonb) is 'Back-off, pause, circuit or end, for each reported failure of a lane that is still leased.';
 
 create or replace function bilag_internal.settle_exports(worker_id uuid, reports jsonb) returns setof jsonb
-language plpgsql volatile security definer set search_path = pg_catalog, pg_temp set jit = off set enable_seqscan = off
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp set jit = off set enable_seqscan = off set plan_cache_mode = force_generic_plan
 as $$
 declare
   lanes uuid[];

@@ -42,7 +42,7 @@ begin
     org_id, integration_id, integration_type, claim_id, state, holds, books, reference, external_id, booked_at, settled_at,
     reason_code, message, created_at)
   values (claim.org_id, integration.id, integration.integration_type, claim.id, 'exported', true, integration.books,
-    bilag_internal.reference(integration.id, claim.id, 1), mark_booked.voucher_number, bilag_internal.now(), bilag_internal.now(),
+    bilag_internal.reference(integration.id, claim.claim_number, 1), mark_booked.voucher_number, bilag_internal.now(), bilag_internal.now(),
     'booked_elsewhere', bilag_internal.tell('booked_elsewhere', '{}'), bilag_internal.now());
   if integration.books then
     update bilag.expense_claims c set booked = true where c.id = claim.id;

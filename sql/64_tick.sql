@@ -44,7 +44,7 @@ begin
   if was.system_identifier is not null
     and (was.system_identifier, was.timeline, was.database_oid)
       is distinct from (now_at.system_identifier, now_at.timeline, now_at.database_oid) then
-    perform bilag_internal.look_before_sending(bilag_internal.now());
+    perform bilag_internal.look_before_sending(bilag_internal.now() - interval '7 days');
     perform bilag_internal.raise_alert('server_changed', 'installation', null, null,
       'The database server is another one than before: every unexported claim is looked up before it is sent.',
       jsonb_build_object('was', to_jsonb(was) - 'paused_reason', 'is', to_jsonb(now_at)));
@@ -59,16 +59,27 @@ create or replace function bilag_internal.look_before_sending(since timestamptz)
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
 as $$
 begin
-  update bilag.installation i set recover_before = greatest(i.recover_before, since);
+  update bilag.installation i
+  set recover_before = bilag_internal.now() + interval '1 day', recover_since = least(i.recover_since, since);
   perform from bilag.export_lanes l order by l.integration_id for update;
-  -- Their hints, too: a claim that noticed the new server has used them up, and a second one changes nothing.
-  update bilag.export_lanes l set lease_token = null, lease_until = null, msg_id = null where l.lease_token is not null or l.msg_id is not null;
+  -- Their hints, too: a claim that noticed the new server has used them up, and a second one changes nothing. The numbers that were
+  -- given out in the time that is forgotten are not given again.
+  update bilag.export_lanes l
+  set lease_token = null, lease_until = null, msg_id = null, voucher_number_last = l.voucher_number_last + 1000;
   perform bilag_internal.rescue_items(array(select l.integration_id from bilag.export_lanes l where l.in_flight));
+  -- What was in doubt may have been settled, and sent again, in the time that is forgotten; and a worker that held a lease may use it
+  -- to its end.
+  update bilag.export_items i
+  set answered = false, looked_at = null,
+    absent_from = coalesce(bilag_internal.now() + t.absence_after + make_interval(secs => l.lease_seconds), 'infinity')
+  from bilag.export_lanes l, bilag.integration_types t
+  where i.state = 'in_doubt' and i.next_look_at is not null and l.integration_id = i.integration_id
+    and t.integration_type = i.integration_type;
   perform bilag_internal.doubt_recovered(null);
   perform bilag_internal.wake_lanes(array(select l.integration_id from bilag.export_lanes l));
 end $$;
 
-comment on function bilag_internal.look_before_sending(timestamptz) is 'From now on, every unexported claim approved before this is looked up before it is sent.';
+comment on function bilag_internal.look_before_sending(timestamptz) is 'For a day, every unexported claim is looked up before it is sent, as far back as this.';
 
 create or replace function bilag_internal.recover(since timestamptz) returns bigint
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
@@ -77,7 +88,7 @@ begin
   if since > bilag_internal.now() then
     perform bilag_internal.complain('KB001', format('%s is in the future.', since), 'Say since when this database may have forgotten what was sent.');
   end if;
-  perform bilag_internal.look_before_sending(bilag_internal.now());
+  perform bilag_internal.look_before_sending(since);
   perform pg_notify('bilag_wake', '');
   return (
     select count(*) from bilag.expense_claims x
@@ -92,12 +103,13 @@ create or replace function bilag_internal.doubt_recovered(run_ids uuid[]) return
 language sql volatile security definer set search_path = pg_catalog, pg_temp
 as $$
   update bilag.export_items i
-  set state = 'in_doubt', look_first = true, sent_at = x.approved_at, next_look_at = bilag_internal.now(), answered = false,
+  set state = 'in_doubt', look_first = true, sent_at = least(x.approved_at, x.created_at, h.recover_since), next_look_at = bilag_internal.now(), answered = false,
     -- In the life that this database forgot it may have been sent at any time since its approval, and last a moment ago.
-    absent_from = coalesce(bilag_internal.now() + t.absence_after, 'infinity'), credential_version = c.credential_version,
+    absent_from = coalesce(bilag_internal.now() + t.absence_after + make_interval(secs => l.lease_seconds), 'infinity'),
+    looked_at = null, credential_version = c.credential_version,
     reason_code = 'recovered', reason_params = '{}', message = bilag_internal.tell('recovered', '{}')
-  from bilag.expense_claims x, bilag.installation h, bilag.integration_types t, bilag.integration_config c
-  where x.id = i.claim_id and c.id = i.integration_id and i.state = 'pending' and x.approved_at < h.recover_before and t.integration_type = i.integration_type and t.finds
+  from bilag.expense_claims x, bilag.installation h, bilag.integration_types t, bilag.integration_config c, bilag.export_lanes l
+  where x.id = i.claim_id and c.id = i.integration_id and l.integration_id = i.integration_id and i.state = 'pending' and least(x.approved_at, x.created_at) < h.recover_before and t.integration_type = i.integration_type and t.finds
     and (run_ids is null or i.run_id = any(run_ids))
 $$;
 
@@ -107,6 +119,7 @@ create or replace function bilag_internal.tick() returns jsonb
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp set jit = off set enable_seqscan = off
 as $$
 declare
+  moment timestamptz := bilag_internal.now();
   stuck uuid[];
   free uuid[];
   impatient uuid[];
@@ -124,20 +137,20 @@ begin
   from (
     select l.integration_id from bilag.export_lanes l
     where l.integration_id in (
-        select x.integration_id from bilag.export_lanes x where x.lease_until <= bilag_internal.now()
-        union select x.integration_id from bilag.export_lanes x where x.due_at <= bilag_internal.now() and x.msg_id is null and x.lease_until is null
+        select x.integration_id from bilag.export_lanes x where x.lease_until <= moment
+        union select x.integration_id from bilag.export_lanes x where x.due_at <= moment and x.msg_id is null and x.lease_until is null
         -- A run whose lane somebody held while it was made.
         union select r.integration_id from bilag.export_runs r join bilag.export_lanes x on x.integration_id = r.integration_id
-          where r.finished_at is null and r.due_at <= bilag_internal.now() and coalesce(x.due_at > bilag_internal.now(), true) and x.run_id is null
+          where r.finished_at is null and r.due_at <= moment and coalesce(x.due_at > moment, true) and x.run_id is null
         union select h from bilag_internal.lost_hints() h)
     order by l.integration_id for update skip locked
   ) as l;
   perform bilag_internal.rescue_items(array(
-    select l.integration_id from bilag.export_lanes l where l.integration_id = any(stuck) and l.lease_until <= bilag_internal.now()));
+    select l.integration_id from bilag.export_lanes l where l.integration_id = any(stuck) and l.lease_until <= moment));
   update bilag.export_lanes l
   set msg_id = null,
-    lease_token = case when l.lease_until > bilag_internal.now() then l.lease_token end,
-    lease_until = case when l.lease_until > bilag_internal.now() then l.lease_until end
+    lease_token = case when l.lease_until > moment then l.lease_token end,
+    lease_until = case when l.lease_until > moment then l.lease_until end
   where l.integration_id = any(stuck);
 
   -- Waits that lasted an hour, and cancellations whose worker died; on lanes that nobody holds, read again once they are ours.
@@ -146,12 +159,12 @@ begin
     where l.lease_until is null and l.integration_id in (
       select r.integration_id from bilag.export_runs r
       where r.finished_at is null and (r.cancel_requested_at is not null
-        or (r.status = 'waiting' and r.due_at = 'infinity' and r.waiting_since < bilag_internal.now() - interval '1 hour')))
+        or (r.status = 'waiting' and r.due_at = 'infinity' and r.waiting_since < moment - interval '1 hour')))
     order by l.integration_id for update skip locked);
   select array_agg(r.id) into impatient
   from bilag.export_runs r
   where r.integration_id = any(free) and r.finished_at is null and (r.cancel_requested_at is not null
-    or (r.status = 'waiting' and r.due_at = 'infinity' and r.waiting_since < bilag_internal.now() - interval '1 hour'));
+    or (r.status = 'waiting' and r.due_at = 'infinity' and r.waiting_since < moment - interval '1 hour'));
   perform bilag_internal.finish_runs(impatient, patience => false);
 
   woken := bilag_internal.wake_lanes(stuck || free);
@@ -160,7 +173,7 @@ begin
   end if;
   -- Last, so that nobody who says hello waits for all of this.
   perform bilag_internal.audit_many('{}', patient => false);
-  update bilag.installation i set ticked_at = bilag_internal.now()
+  update bilag.installation i set ticked_at = moment
   where exists (select from bilag.installation x for no key update skip locked);
   return jsonb_build_object('made', made, 'woken', woken, 'ended', coalesce(cardinality(impatient), 0));
 end $$;
