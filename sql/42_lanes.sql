@@ -5,24 +5,27 @@
 create or replace function bilag_internal.lane_due(lane bilag.export_lanes) returns timestamptz
 language plpgsql stable
 as $$
+declare
+  work timestamptz;
 begin
-  return (select case
-    when not c.enabled then null
-    when c.paused_at is not null and c.paused_until is null then null
-    else greatest(
-      nullif(least(
-        case when lane.run_id is not null
-          then (select r.due_at from bilag.export_runs r where r.id = lane.run_id)
-          else (select r.due_at from bilag.export_runs r
-            where r.integration_id = lane.integration_id and r.finished_at is null order by r.due_at, r.id limit 1)
-        end,
-        (select i.next_look_at from bilag.export_items i
-          where i.integration_id = lane.integration_id and i.next_look_at is not null order by i.next_look_at limit 1)
-      ), 'infinity'),
-      lane.circuit_open_until, case when c.paused_at is not null then c.paused_until end)
-  end
-  from bilag.integration_config c
-  where c.id = lane.integration_id);
+  work := nullif(least(
+    case when lane.run_id is not null
+      then (select r.due_at from bilag.export_runs r where r.id = lane.run_id)
+      else (select r.due_at from bilag.export_runs r
+        where r.integration_id = lane.integration_id and r.finished_at is null order by r.due_at, r.id limit 1)
+    end,
+    (select i.next_look_at from bilag.export_items i
+      where i.integration_id = lane.integration_id and i.next_look_at is not null order by i.next_look_at limit 1)
+  ), 'infinity');
+  if work is null then
+    return null;
+  end if;
+  -- greatest() passes nulls over: what is not open or paused holds nothing back.
+  return (
+    select case when c.enabled and (c.paused_at is null or c.paused_until is not null)
+      then greatest(work, lane.circuit_open_until, case when c.paused_at is not null then c.paused_until end) end
+    from bilag.integration_config c
+    where c.id = lane.integration_id);
 end $$;
 
 comment on function bilag_internal.lane_due(bilag.export_lanes) is

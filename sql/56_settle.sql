@@ -22,7 +22,7 @@ as $$
     case when x.outcome in ('exported', 'accepted', 'absent', 'import_error', 'unknown')
       or (r.kind = 'post' and x.outcome in ('rejected', 'refused', 'unsent')) then x.outcome else 'unknown' end,
     x."externalId", x."reasonCode",
-    coalesce(x."reasonParams", '{}'), left(x.message, 500)
+    case when jsonb_typeof(x."reasonParams") = 'object' then x."reasonParams" else '{}' end, left(x.message, 500)
   from jsonb_to_recordset(reports) as r (lane uuid, token uuid, kind text, results jsonb)
   left join lateral (select l.lease_token from bilag.export_lanes l where l.integration_id = r.lane offset 0) as l on true
   cross join lateral jsonb_to_recordset(r.results) as x (

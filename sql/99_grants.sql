@@ -113,5 +113,5 @@ grant select on
   bilag.integration_types,
   bilag.reasons,
   bilag.alert_kinds,
-  bilag.runs_in_progress, bilag.queue_status, bilag.open_alerts, bilag.dead_letters, bilag.attempts, bilag.workers, bilag.schedule_drift
+  bilag.queue_status, bilag.open_alerts, bilag.dead_letters, bilag.attempts, bilag.workers, bilag.schedule_drift
   to bilag_observer;
