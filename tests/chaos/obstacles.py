@@ -14,7 +14,7 @@ WRITE = "addGLImportItems"
 LANE: LiteralString = "select from bilag.export_lanes for update"
 RUN: LiteralString = "select from bilag.export_runs for update"
 ITEMS: LiteralString = "select from bilag.export_items for update"
-INSTALLATION: LiteralString = "select from bilag.installation for update"
+SCHEDULES: LiteralString = "lock table bilag.export_schedules in access exclusive mode"
 HEARTBEATS: LiteralString = "select from bilag.worker_heartbeats for update"
 SECRETS: LiteralString = "lock table vault.secrets in access exclusive mode"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dev.fakes import XledgerFake
-from tests.chaos.obstacles import HEARTBEATS, INSTALLATION, ITEMS, LANE, RUN, SECRETS, WRITE, locked, ready, stuck_in
+from tests.chaos.obstacles import HEARTBEATS, ITEMS, RUN, SCHEDULES, SECRETS, WRITE, locked, ready, stuck_in
 from tests.flow.installation import Installation
 from tests.flow.patience import until
 from tests.flow.stories import story
@@ -77,7 +77,7 @@ def test_killed_in_the_middle_of_settling(here: Installation, erp: XledgerFake) 
     org.request()
     unlucky = here.worker()
     assert held.arrived.wait(120)
-    with locked(here, LANE):
+    with locked(here, ITEMS):
         held.release()
         stuck_in(here, "settle_exports")
         unlucky.kill()
@@ -142,14 +142,10 @@ def test_killed_during_the_tick_that_it_took_over_from_pg_cron(here: Installatio
     org.request()
     here.database.sql("select pgmq.purge_queue('bilag_exports')")
     unlucky.kill()
-    with locked(here, INSTALLATION):
+    with locked(here, SCHEDULES):
         second = here.worker()
-        stuck_in(here, "hello")
+        stuck_in(here, "tick")
         second.kill()
-    with locked(here, LANE):
-        third = here.worker()
-        third.said("worker.started")
-        third.kill()
     finished_by_another(here)
 
 
