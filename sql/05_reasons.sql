@@ -44,6 +44,7 @@ insert into bilag.reasons (reason_code, applies_to, sentence, what_to_do) values
   ('credential_missing', 'integration', 'There is no credential for the integration.', 'bilag secret set, or set_integration_credential: that resumes it.'),
   ('credential_expired', 'integration', 'The credential of the integration has expired.', 'Make a new one there and set it: that resumes it.'),
   ('credential_refused', 'integration', 'The accounting system refused the credential.', 'Check it there and set it again: that resumes it.'),
+  ('credential_other_ledger', 'integration', 'The new credential does not find what was booked with the old one: it reaches another ledger.', 'Set the credential of the right ledger, which resumes it; or resolve_in_doubt, then resume_integration.'),
   ('credential_unreadable', 'integration', 'The credential could not be read from Vault.', 'bilag doctor says what is wrong with Vault.'),
   ('paused_by_person', 'integration', 'A person paused the integration.', 'resume_integration.')
 on conflict (reason_code) do update

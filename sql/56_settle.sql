@@ -70,6 +70,7 @@ declare
   ids bigint[];
   exported bigint[];
   doubles integer;
+  other_ledger uuid[];
 begin
   select array_agg(i.id) into ids
   from (
@@ -96,6 +97,19 @@ begin
       -- The one that the look was handed out with, and none has come since that it may have fetched instead.
       select (i.credential_version, c.credential_version) is not distinct from (l.credential_version, l.credential_version) as same_credential
     ) as s);
+
+  -- What the vendor had confirmed is not there under the new one: it reaches another ledger, and nothing more is sent to that.
+  other_ledger := array(
+    select c.id from bilag.integration_config c
+    where c.id = any(array(
+      select i.integration_id from unnest(told) x join bilag.export_items i on i.id = x.id and i.id = any(ids)
+      where x.outcome = 'absent' and not x.same_credential and i.state = 'accepted' and i.reason_code is distinct from 'import_error'))
+    for no key update skip locked);
+  if cardinality(other_ledger) > 0 then
+    perform bilag_internal.pause(other_ledger, 'credential_other_ledger', bilag_internal.tell('credential_other_ledger', '{}'));
+    perform bilag_internal.raise_alert('credential', c.id::text, c.org_id, c.integration_type, bilag_internal.tell('credential_other_ledger', '{}'))
+    from bilag.integration_config c where c.id = any(other_ledger);
+  end if;
 
   -- Success of an attempt that is no longer the item's: a lost lease, an answer that came late.
   perform bilag_internal.settle_late(i, x) from unnest(told) x
