@@ -68,6 +68,7 @@ class Storm:
         for blow in plan:
             self.supply()
             self.staff()
+            self._ask_again()
             self.let_time_pass()
             with contextlib.suppress(psycopg.OperationalError):  # the blow before may still be felt
                 blow()
