@@ -149,3 +149,16 @@ def test_what_waits_waits_in_tables_and_never_in_the_queue(org: Organisation, wo
     worker.settle(worker.claim_one(), "unknown")
     assert messages(org.database) == []
     assert org.database.value("select due_at > bilag_internal.now() from bilag.export_lanes")
+
+
+def test_a_pause_or_a_circuit_that_is_over_makes_no_idle_lane_due(
+    bilag: Bilag, org: Organisation, worker: FakeWorker
+) -> None:
+    org.claim("C-1")
+    org.request()
+    org.database.sql("select bilag.pause_integration(%s, 'xledger', 'x', '2026-03-02 11:10+00')", org.id)
+    org.database.sql("update bilag.export_lanes set circuit_open_until = '2026-03-02 11:05+00'")
+    bilag.advance(minutes=10)
+    worker.settle(worker.claim_one())
+    assert org.database.sql("select due_at, msg_id from bilag.export_lanes") == [(None, None)]
+    assert worker.tick()["woken"] == 0

@@ -149,6 +149,7 @@ def test_what_a_schedule_may_say_is_checked(org: Organisation) -> None:
     wrong: list[dict[str, Any]] = [
         {"frequency": "weekly"}, {"frequency": "weekly", "run_on_day": "8"}, {"frequency": "daily", "run_on_day": "1"},
         {"frequency": "monthly"}, {"frequency": "monthly", "run_on_day": "32"}, {"frequency": "hourly"},
+        {"frequency": "monthly", "run_on_day": "first"}, {"frequency": "weekly", "run_on_day": "monday"},
         {"frequency": "daily", "missed_run_policy": "hope"},
     ]  # fmt: skip
     for columns in wrong:

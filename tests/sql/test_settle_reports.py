@@ -75,3 +75,12 @@ def test_a_waiting_run_ends_when_a_look_settles_its_last_voucher(
     worker.settle(worker.claim_one(), "exported")
     status = org.status(run)
     assert (status["status"], status["error"]) == ("succeeded", None)
+
+
+def test_parameters_of_a_reason_that_are_none_cost_no_outcome(org: Organisation, worker: FakeWorker) -> None:
+    for n, params in enumerate((["x"], "text", 5, None)):
+        org.claim(f"C-{n}")
+        org.request()
+        said = {"outcome": "rejected", "reasonCode": "account_unknown", "reasonParams": params}
+        worker.settle(worker.claim_one(), said)
+    assert set(org.states().values()) == {"rejected"}

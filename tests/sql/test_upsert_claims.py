@@ -76,6 +76,7 @@ def test_a_claim_that_is_being_exported_is_refused(org: Organisation, worker: Fa
 BAD: dict[str, Any] = {
     "no number": {"status": "draft"},
     "an empty number": {"claim_number": ""},
+    "a number too long for an index": {"claim_number": "".join(map(str, range(9000)))},
     "not an object": 17,
     "null": None,
     "an array": ["C-1"],
