@@ -1,38 +1,6 @@
--- A worker says hello, claims, and beats. The verbs of the hot path run with enable_seqscan off and generic plans: a session keeps
--- their plans, which halves their time, and one that was made while the tables were small would scan them when they are large.
--- Claiming deletes the hint in the transaction that stamps the lease; what the hint was
--- for is read from the lane.
-
-create or replace function bilag_internal.hello(
-  worker_id uuid, host text, pid integer, version text, contract integer, environment text
-) returns jsonb
-language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
-as $$
-declare
-  here bilag.installation;
-begin
-  select i.* into here from bilag.installation i;
-  if contract <> bilag_internal.contract() then
-    perform bilag_internal.complain('KB010',
-      format('This worker keeps contract %s, the database keeps contract %s.', contract, bilag_internal.contract()),
-      'Run bilag migrate with the newer of the two, or start the worker that fits.');
-  end if;
-  if environment <> here.environment then
-    perform bilag_internal.complain('KB011',
-      format('This worker serves environment %L, the database is %L.', environment, here.environment),
-      'Set BILAG_ENVIRONMENT, or update bilag.installation if the database really changed its purpose.');
-  end if;
-  insert into bilag.worker_heartbeats as w (worker_id, host, pid, version, contract, environment, started_at, last_seen_at)
-  values (hello.worker_id, hello.host, hello.pid, hello.version, hello.contract, hello.environment, bilag_internal.now(), bilag_internal.now())
-  on conflict on constraint worker_heartbeats_pkey do update set last_seen_at = bilag_internal.now();
-  perform bilag_internal.recognise_server();
-  return jsonb_build_object('environment', here.environment, 'contract', bilag_internal.contract(),
-    'vault', bilag_internal.vault_answers(),
-    'tickAge', extract(epoch from bilag_internal.now() - here.ticked_at));
-end $$;
-
-comment on function bilag_internal.hello(uuid, text, integer, text, integer, text) is
-  'A worker introduces itself; KB010 when it keeps another contract, KB011 when it serves another environment.';
+-- Claiming deletes the hint in the transaction that stamps the lease; what the hint was for is read from the lane. The verbs of the
+-- hot path run with enable_seqscan off and generic plans: a session keeps their plans, which halves their time, and one that was
+-- made while the tables were small would scan them when they are large.
 
 create or replace function bilag_internal.rescue_items(integration_ids uuid[]) returns void
 language sql volatile security definer set search_path = pg_catalog, pg_temp
@@ -213,47 +181,3 @@ end $$;
 
 comment on function bilag_internal.claim_exports(uuid, integer, integer, integer) is
   'Leases up to so many lanes that have work and returns a job for each: claims, starts and marks in one call. A lane whose work needed no call gives null.';
-
-create or replace function bilag_internal.beat(worker_id uuid, tokens uuid[], lease_seconds integer, running integer)
-returns setof uuid
-language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
-as $$
-begin
-  update bilag.worker_heartbeats w set last_seen_at = bilag_internal.now(), running = beat.running
-  where w.worker_id = beat.worker_id;
-  return query
-    with mine as (
-      -- A lane that is being settled right now needs no heartbeat; whoever is not renewed is told so.
-      select l.integration_id from bilag.export_lanes l
-      where l.lease_token = any(tokens) order by l.integration_id for update skip locked
-    )
-    update bilag.export_lanes l
-    set lease_until = greatest(l.lease_until, least(bilag_internal.now() + make_interval(secs => beat.lease_seconds), l.deliver_until))
-    from mine m
-    where l.integration_id = m.integration_id and l.lease_until > bilag_internal.now()
-    returning l.lease_token;
-end $$;
-
-comment on function bilag_internal.beat(uuid, uuid[], integer, integer) is
-  'Prolongs leases and returns those that it prolonged. Never past deliver_until: a job without progress loses its lane.';
-
-create or replace function bilag_internal.work_left() returns jsonb
-language plpgsql stable security definer set search_path = pg_catalog, pg_temp set jit = off
-as $$
-declare
-  moment timestamptz := bilag_internal.now();
-begin
-  return (
-    select jsonb_build_object(
-      'due', count(*) filter (where l.lease_until is null and l.due_at <= moment),
-      'inFlight', count(*) filter (where l.lease_until is not null) + (
-        -- Accepted or doubtful, and asked again soon; under a frozen clock, soon never comes.
-        select count(*) from bilag.export_items i
-        where i.next_look_at between moment and moment + interval '90 seconds'
-          and not exists (select from bilag_internal.clock)),
-      'nextDueAt', min(l.due_at) filter (where l.due_at > moment))
-    from bilag.export_lanes l
-    where l.due_at is not null or l.lease_until is not null);
-end $$;
-
-comment on function bilag_internal.work_left() is 'What a draining worker waits for: lanes due, lanes leased, and when the next becomes due.';

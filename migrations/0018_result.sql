@@ -1,4 +1,4 @@
--- One outcome as a worker reports it; the functions of sql/56_settle.sql pass it on.
+-- One outcome as a worker reports it; sql/55_outcomes.sql makes them and sql/56_settle.sql takes them.
 
 create type bilag_internal.result as (
   lane uuid, kind text, alive boolean, same_credential boolean, told integer, id bigint, attempt integer, outcome text, external_id text, reason_code text,
