@@ -16,7 +16,7 @@ import pytest
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
-from tests.fix_postgres import Database
+from tests.fix_postgres import Connection, Database
 from tests.sql.fake_worker import FakeWorker
 
 NOON = datetime(2026, 3, 2, 11, 0, tzinfo=UTC)
@@ -40,9 +40,9 @@ TAXI = Line("Taxi", "100.50")
 class Organisation:
     """An organisation whose claims are booked by ``xledger``, with Taxi and Meals mapped."""
 
-    def __init__(self, database: Database, name: str, time_zone: str) -> None:
+    def __init__(self, database: Database, name: str, time_zone: str, connection: Connection | None = None) -> None:
         self.database = database
-        self.connection = database.connect()
+        self.connection = connection or database.connect()
         self.id: UUID = database.value(
             "insert into bilag.organizations (name, time_zone) values (%s, %s) returning id", name, time_zone
         )
@@ -139,11 +139,12 @@ class Bilag:
 
     def __init__(self, database: Database) -> None:
         self.database = database
+        self.connection = database.connect()
 
     def organisation(
         self, name: str = "Testlaget", *, time_zone: str = "Europe/Oslo", settings: Mapping[str, Any] | None = None
     ) -> Organisation:
-        made = Organisation(self.database, name, time_zone)
+        made = Organisation(self.database, name, time_zone, self.connection)
         made.integration(settings=settings)
         made.map("Taxi", "7140")
         made.map("Meals", "7150")

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.fix_bilag import Bilag, Line, Organisation
+from tests.sql.fake_worker import FakeWorker
 
 CATEGORIES = ["Taxi", "Meals", "Hotel", "Kilometer", "Sauna"]
 
@@ -48,7 +49,7 @@ integrations = st.fixed_dictionaries(
 def make(
     bilag: Bilag, setting: dict[str, Any], mapped: list[Any], approved: list[Any], closed: date | None
 ) -> Organisation:
-    org = Organisation(bilag.database, "Drawn", "Europe/Oslo")
+    org = Organisation(bilag.database, "Drawn", "Europe/Oslo", bilag.connection)
     org.integration(settings=setting, books_closed_until=closed)
     for category, account, since, vat, own in mapped:
         org.map(category, account, valid_from=since or "-infinity", vat_code=vat, dimensions=own)
@@ -95,6 +96,7 @@ def previewed(shown: dict[str, Any]) -> dict[str, dict[str, Any]]:
 )
 def test_an_export_books_and_rejects_what_its_preview_said(
     bilag: Bilag,
+    worker: FakeWorker,
     setting: dict[str, Any],
     mapped: list[Any],
     approved: list[Any],
@@ -104,7 +106,7 @@ def test_an_export_books_and_rejects_what_its_preview_said(
     org = make(bilag, setting, mapped, approved, closed)
     shown = org.preview(period_end)
     run = org.request(period_end)
-    bilag.worker().work()
+    worker.work()
 
     vouchers = booked(bilag, run)
     assert vouchers == previewed(shown)
