@@ -43,15 +43,13 @@ class World:
     def write(self, item: Item, given_up: datetime) -> str:
         """One voucher is sent; what its worker can honestly say of it."""
         reference = item["voucher"]["reference"]
-        match self.dice.randrange(6):
+        match self.dice.randrange(7):
             case 0:
                 return "unsent"
-            case 1:
+            case 1 | 2 | 3:
                 self.landing.append((given_up + timedelta(seconds=self.dice.randrange(56)), reference))
                 return "unknown"
-            case 2:
-                return "unknown"
-            case 3:
+            case 4:
                 self.booked[reference] += 1
                 return "unknown"
             case _:
@@ -85,7 +83,8 @@ class World:
         doing: list[Callable[[], object]] = [
             self.work, self.work, self.work, self.approve, self.org.request, self.worker.tick, self.say_late,
             self.purge, self.cancel, self.retry, self.resolve, self.pause,
-            lambda: self.pass_time(self.dice.choice([1, 5, 20, 90, 400])), lambda: self.pass_time(61),
+            lambda: self.pass_time(self.dice.choice([5, 20, 90, 400])), lambda: self.pass_time(5),
+            lambda: self.pass_time(61), self.resolve, self.say_late,
         ]  # fmt: skip
         self.dice.choice(doing)()
 
