@@ -45,7 +45,8 @@ class Database:
         self._own: Connection | None = None
 
     def connect(self, *, autocommit: bool = True) -> Connection:
-        connection = psycopg.connect(self.dsn, autocommit=autocommit)
+        # A test that waits for a lock that never goes fails, and does not hang.
+        connection = psycopg.connect(self.dsn, autocommit=autocommit, options="-c statement_timeout=180s")
         self._opened.append(connection)
         return connection
 
