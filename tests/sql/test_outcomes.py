@@ -193,3 +193,11 @@ def test_a_wait_that_the_server_asks_of_a_look_is_kept(bilag: Bilag, org: Organi
     assert worker.claim() == []
     bilag.advance(minutes=1)
     look(worker, "find")
+
+
+def test_looks_begin_within_seconds_and_become_rare(bilag: Bilag) -> None:
+    for state, longest in (("accepted", timedelta(hours=6)), ("in_doubt", timedelta(days=1))):
+        waits = [bilag.database.value("select bilag_internal.look_wait(%s, %s)", state, looks) for looks in range(20)]
+        assert waits == sorted(waits), state
+        assert waits[0] <= timedelta(seconds=5), state
+        assert waits[-1] == longest, state
