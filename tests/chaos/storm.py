@@ -89,7 +89,7 @@ class Storm:
     def supply(self) -> None:
         """Approve more claims while there is not enough to do."""
         open_claims = self.here.database.value("select count(*) from bilag.expense_claims where not booked")
-        if open_claims < 40 * len(self.here.tenants):
+        if open_claims < 30 * len(self.here.tenants):
             org = self.chance.choice(self.here.tenants)
             org.approve(20, prefix=f"S{self.supplied}")
             self.supplied += 20
@@ -103,7 +103,7 @@ class Storm:
                 self._frozen.remove((moment, worker))
         for _ in range(self.workers - len(self._living())):
             through = self.cable.dsn if len(self.here.workers) % 2 else None
-            self.here.worker(dsn=through)
+            self.here.worker("--concurrency", "2", dsn=through)  # so that one death does not stop every lane
 
     def let_time_pass(self) -> None:
         self.here.database.sql(LET_TIME_PASS)

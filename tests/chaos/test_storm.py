@@ -20,7 +20,7 @@ from tests.flow.books import Verdict
 from tests.flow.installation import Installation, Sturdy
 
 SEED = int(os.environ.get("BILAG_CHAOS_SEED", "20260302"))
-KILLS, OUTAGES, WORKERS, ORGANISATIONS = (320, 48, 4, 8) if LONG else (9, 4, 2, 3)
+KILLS, OUTAGES, WORKERS, ORGANISATIONS = (320, 48, 4, 24) if LONG else (9, 4, 2, 4)
 CALM_SECONDS = 240
 OUTAGE_KINDS = ("database crashed", "database restarted", "cable cut", "cable cut after a commit")
 
@@ -30,7 +30,8 @@ def test_no_claim_is_lost_and_none_is_doubled_whatever_is_killed_crashed_or_cut(
 ) -> None:
     began = time.monotonic()
     with (
-        throw_away(ours=True, durable=True) as server,
+        # Its crashes are the server's and not the machine's: syncing to disk proves nothing here, and takes minutes.
+        throw_away(ours=True) as server,
         running("--import-delay", "0.3", "--latency", "0.05") as base,
     ):
         erp = RemoteFake(base, "xledger")
