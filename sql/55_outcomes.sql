@@ -7,7 +7,7 @@ as $$
 begin
   -- A look costs a request, and vendors bill them: soon at first, then ever rarer.
   return case state
-    when 'accepted' then (array['2 s', '5 s', '10 s', '20 s', '1 min', '5 min', '15 min', '1 h', '6 h']::interval[])[least(looks + 1, 9)]
+    when 'accepted' then (array['1 s', '5 s', '10 s', '20 s', '1 min', '5 min', '15 min', '1 h', '6 h']::interval[])[least(looks + 1, 9)]
     else (array['5 s', '20 s', '1 min', '5 min', '15 min', '1 h', '6 h', '1 day']::interval[])[least(looks + 1, 8)]
   end;
 end $$;
