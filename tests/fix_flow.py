@@ -17,8 +17,9 @@ from dev.fakes import XledgerFake, serving
 from dev.postgres import Server, throw_away
 from tests.fix_fakes import ended
 from tests.fix_postgres import make_template, numbers
-from tests.flow.installation import Installation, Sturdy, beside_thread
+from tests.flow.installation import Installation, beside_thread
 from tests.flow.stories import Telling, World
+from tests.flow.tenant import Sturdy
 
 ABSENCE_AFTER = "4 s"
 

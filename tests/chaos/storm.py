@@ -19,6 +19,7 @@ import psycopg
 from dev.fakes.remote import RemoteFake
 from tests.chaos.obstacles import HEARTBEATS, ITEMS, LANE, RUN, WRITE, locked
 from tests.chaos.proxy import Proxy
+from tests.chaos.weather import HOSTILE, LET_TIME_PASS
 from tests.flow.installation import Installation
 from tests.flow.processes import WorkerProcess
 
@@ -26,18 +27,6 @@ PAUSE = (0.2, 0.9)
 """Seconds between two blows."""
 MEET_SECONDS = 4.0
 
-LET_TIME_PASS = """
-with looks as (
-  update bilag.export_items i
-  set next_look_at = greatest(now(), case when i.absent_from < 'infinity' then i.absent_from end)
-  where i.next_look_at > now() + interval '3 s'
-), runs as (
-  update bilag.export_runs r set due_at = now()
-  where r.finished_at is null and r.due_at > now() and r.due_at < 'infinity'
-), lanes as (
-  update bilag.export_lanes l set circuit_open_until = null where l.circuit_open_until is not null
-)
-select 1"""
 WAKE = "select bilag_internal.wake_lanes(array(select l.integration_id from bilag.export_lanes l))"
 
 
@@ -217,27 +206,3 @@ class Storm:
 
     def _some(self, blows: list[Callable[[], None]], count: int) -> list[Callable[[], None]]:
         return [self.chance.choice(blows) for _ in range(count)]
-
-
-HOSTILE: list[tuple[str, dict[str, object]]] = [
-    ("commit_then_hang", {"on": WRITE}),
-    ("commit_then_reset", {"on": WRITE}),
-    ("commit_then_status", {"status": 504, "on": WRITE}),
-    ("commit_after", {"seconds": 3.4, "on": WRITE}),
-    ("fail_next", {"status": 429, "times": 3, "after": 1}),
-    ("fail_next", {"status": 503}),
-    ("rate_limit_storm", {"times": 3}),
-    ("cut_next", {"on": WRITE}),
-    ("hang_next", {"on": WRITE}),
-    ("truncate_next", {"on": WRITE}),
-    ("truncate_next", {"cut": True, "on": WRITE}),
-    ("truncate_next", {"times": 2}),
-    ("flood_next", {"megabytes": 10}),
-    ("drip_next", {"seconds": 0.2, "pieces": 50}),
-    ("duplicate_next", {"times": 2}),
-    ("reorder_next", {"times": 2}),
-    ("import_between_reads", {}),
-    ("answer_200_with_errors", {"message": "Something went wrong", "commit": True, "on": WRITE}),
-    ("answer_200_with_errors", {"message": "Something went wrong", "on": WRITE}),
-]
-"""What the accounting system does to us."""

@@ -8,9 +8,8 @@ announced one: what has not arrived a minute after a write began never will.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from typing import Any, ClassVar
+from datetime import timedelta
+from typing import Any
 
 import psycopg
 from hypothesis import HealthCheck, settings
@@ -25,53 +24,16 @@ from hypothesis.stateful import (
 )
 
 from tests.chaos import LONG
+from tests.chaos.model import FATES, Held, Played
 from tests.fix_bilag import NOON, Organisation
 from tests.fix_postgres import Database
-from tests.sql.fake_worker import FakeWorker, Item, Job, failed, report
-
-LEASE = timedelta(seconds=60)
-LONGEST_WRITE = timedelta(seconds=12)
-ABSENCE_AFTER = timedelta(seconds=60)
-FATES = ("booked", "silent", "late", "lost", "refused", "failed")
-"""What becomes of a write: booked and said so, booked silently, booked late, never arrived, refused, not begun."""
+from tests.sql.fake_worker import FakeWorker
 
 
-@dataclass
-class Held:
-    """A job in a worker's hands. ``said`` is what it will report, once it has done it."""
-
-    job: Job
-    since: datetime
-    said: dict[int, str] | None = None
-    failed: bool = False
-
-
-@dataclass
-class Coming:
-    """A batch inside the vendor, executed at the latest then, by the vendor's own promise."""
-
-    references: list[str]
-    until: datetime
-
-
-@dataclass
-class Vendor:
-    booked: Counter[str] = field(default_factory=Counter)
-    coming: list[Coming] = field(default_factory=list)
-
-    def arrive(self, batch: Coming) -> None:
-        self.coming.remove(batch)
-        self.booked.update(batch.references)
-
-
-class Exports(RuleBasedStateMachine):
-    database: ClassVar[Database]
-    worker: ClassVar[FakeWorker]
-
+class Exports(Played, RuleBasedStateMachine):
     def __init__(self) -> None:
-        super().__init__()
-        self.vendor = Vendor()
-        self.held: list[Held] = []
+        Played.__init__(self)
+        RuleBasedStateMachine.__init__(self)
         self.runs: list[Any] = []
         self.approved = 0
 
@@ -83,12 +45,6 @@ class Exports(RuleBasedStateMachine):
         self.org.map("Taxi", "7140")
         self.org.connection.close()
         self.approve(3)
-
-    @property
-    def now(self) -> datetime:
-        found = self.database.value("select bilag_internal.now()")
-        assert isinstance(found, datetime)
-        return found
 
     # -- people ------------------------------------------------------------------------------------------------------
 
@@ -141,26 +97,6 @@ class Exports(RuleBasedStateMachine):
         held = data.draw(st.sampled_from([held for held in self.held if held.said is None]))
         self.do(held, fate)
 
-    def do(self, held: Held, fate: str) -> None:
-        now, items = self.now, held.job["items"]
-        references = [item["voucher"]["reference"] for item in items]
-        held.failed = fate == "failed"
-        if held.job["kind"] != "post":
-            held.said = {item["id"]: "unknown" if held.failed else self.truth(item) for item in items}
-            return
-        if fate == "failed" or now + LONGEST_WRITE > held.since + LEASE:
-            held.said = {item["id"]: "unsent" for item in items}
-            return
-        if fate in ("booked", "silent"):
-            self.vendor.booked.update(references)
-        elif fate == "late":
-            self.vendor.coming.append(Coming(references, now + ABSENCE_AFTER))
-        word = {"booked": "exported", "refused": "unsent"}.get(fate, "unknown")
-        held.said = {item["id"]: word for item in items}
-
-    def truth(self, item: Item) -> str:
-        return "exported" if self.vendor.booked[item["voucher"]["reference"]] else "absent"
-
     @precondition(lambda self: any(held.said is not None for held in self.held))
     @rule(data=st.data(), again=st.booleans())
     def tell(self, data: st.DataObject, again: bool) -> None:
@@ -170,12 +106,6 @@ class Exports(RuleBasedStateMachine):
         if again:
             self.settle(held)
         self.held.remove(held)
-
-    def settle(self, held: Held) -> None:
-        said = held.said or {}
-        why = failed() if held.failed else None
-        told = report(held.job, lambda item: said[item["id"]], failure=why)
-        self.held += [Held(job, self.now) for job in self.worker.tell(told)]
 
     @precondition(lambda self: self.held)
     @rule(data=st.data())

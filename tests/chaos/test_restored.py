@@ -11,8 +11,9 @@ import psycopg
 from dev.fakes import XledgerFake
 from dev.postgres import Cluster, throw_away
 from tests.chaos.obstacles import WRITE
-from tests.flow.installation import Installation, Sturdy, Tenant, beside_thread
+from tests.flow.installation import Installation, beside_thread
 from tests.flow.stories import story
+from tests.flow.tenant import Sturdy, Tenant
 from worker.migrate import migrate
 
 CLAIMS = 8

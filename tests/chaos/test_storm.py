@@ -17,7 +17,8 @@ from tests.chaos.proxy import Proxy
 from tests.chaos.storm import Storm
 from tests.fix_flow import scaled_template
 from tests.flow.books import Verdict
-from tests.flow.installation import Installation, Sturdy
+from tests.flow.installation import Installation
+from tests.flow.tenant import Sturdy
 
 SEED = int(os.environ.get("BILAG_CHAOS_SEED", "20260302"))
 KILLS, OUTAGES, WORKERS, ORGANISATIONS = (320, 48, 4, 24) if LONG else (9, 4, 2, 4)

@@ -11,7 +11,8 @@ from psycopg.types.json import Jsonb
 from dev.chart import CATEGORIES
 from dev.fakes import XledgerFake
 from dev.sample import Organization, claims
-from tests.flow.installation import Installation, Tenant
+from tests.flow.installation import Installation
+from tests.flow.tenant import Tenant
 
 BUDGET_SECONDS = 8
 SAMPLE = Organization("Landslaget", "999888777", "xledger", claims=500, unmapped=0)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dev.fakes import XledgerFake
-from tests.flow.installation import Installation, Tenant
+from tests.flow.installation import Installation
 from tests.flow.patience import until
 from tests.flow.stories import story
+from tests.flow.tenant import Tenant
 
 WRITE = "addGLImportItems"
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dev.fakes import XledgerFake
 from tests.fix_postgres import as_user
-from tests.flow.installation import Installation, Sturdy, beside_thread
+from tests.flow.installation import Installation, beside_thread
 from tests.flow.patience import until
 from tests.flow.stories import story
+from tests.flow.tenant import Sturdy
 from worker.migrate import migrate
 
 CRON_PATIENCE_SECONDS = 150.0
