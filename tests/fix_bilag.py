@@ -5,7 +5,7 @@ The clock stands still at noon of Monday 2 March 2026 in Oslo until a test moves
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -16,7 +16,8 @@ import pytest
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
-from tests.fix_postgres import Connection, Database
+from dev.postgres import Server
+from tests.fix_postgres import Connection, Database, copied
 from tests.sql.fake_worker import FakeWorker
 
 NOON = datetime(2026, 3, 2, 11, 0, tzinfo=UTC)
@@ -176,6 +177,13 @@ class Bilag:
     def advance(self, **by: float) -> None:
         """Time goes on: ``advance(minutes=5)``."""
         self.database.advance(timedelta(**by))
+
+
+@pytest.fixture(scope="session")
+def catalogue(server: Server, template: str) -> Iterator[Database]:
+    """A migrated database that tests only look at, shared by all of them."""
+    with copied(server, template) as made:
+        yield made
 
 
 @pytest.fixture

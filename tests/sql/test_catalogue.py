@@ -16,9 +16,9 @@ def names(database: Database, query: str) -> list[str]:
     return [name for (name,) in database.connect().execute(query.encode()).fetchall()]
 
 
-def test_every_definer_function_pins_its_search_path(database: Database) -> None:
+def test_every_definer_function_pins_its_search_path(catalogue: Database) -> None:
     loose = names(
-        database,
+        catalogue,
         "select p.oid::regprocedure::text from pg_proc p where p.prosecdef"
         f" and p.pronamespace::regnamespace::text in {OURS}"
         " and not coalesce(p.proconfig @> array['search_path=pg_catalog, pg_temp'], false)",
@@ -26,26 +26,26 @@ def test_every_definer_function_pins_its_search_path(database: Database) -> None
     assert loose == []
 
 
-def test_every_function_that_somebody_else_may_call_pins_its_search_path_or_is_inlined(database: Database) -> None:
+def test_every_function_that_somebody_else_may_call_pins_its_search_path_or_is_inlined(catalogue: Database) -> None:
     loose = names(
-        database,
+        catalogue,
         "select p.oid::regprocedure::text from pg_proc p, aclexplode(p.proacl) as a"
         f" where p.pronamespace::regnamespace::text in {OURS} and a.grantee <> p.proowner and p.proconfig is null",
     )
     assert loose == []
 
 
-def test_no_function_can_be_shadowed_by_a_callers_temporary_table(database: Database) -> None:
-    connection = database.connect()
+def test_no_function_can_be_shadowed_by_a_callers_temporary_table(catalogue: Database) -> None:
+    connection = catalogue.connect()
     connection.execute("create temporary table pg_class (oid oid)")
     connection.execute("create temporary table organization_members (org_id uuid, user_id uuid, role text)")
     assert connection.execute("select bilag_internal.tell('no_lines', '{}')").fetchone() == ("The claim has no lines.",)
     assert connection.execute("select count(*) from bilag_hooks.memberships()").fetchone() == (0,)
 
 
-def test_every_function_and_view_and_table_says_what_it_is_for(database: Database) -> None:
+def test_every_function_and_view_and_table_says_what_it_is_for(catalogue: Database) -> None:
     silent = names(
-        database,
+        catalogue,
         "select p.oid::regprocedure::text from pg_proc p"
         f" where p.pronamespace::regnamespace::text in {OURS} and obj_description(p.oid, 'pg_proc') is null"
         " union all select c.oid::regclass::text from pg_class c where c.relkind in ('r', 'v', 'p')"
@@ -57,10 +57,10 @@ def test_every_function_and_view_and_table_says_what_it_is_for(database: Databas
     assert silent == []
 
 
-def test_every_table_of_the_face_has_row_security(database: Database) -> None:
+def test_every_table_of_the_face_has_row_security(catalogue: Database) -> None:
     assert (
         names(
-            database,
+            catalogue,
             "select c.oid::regclass::text from pg_class c where c.relkind in ('r', 'p') and not c.relrowsecurity"
             " and c.relnamespace = 'bilag'::regnamespace",
         )
@@ -68,9 +68,9 @@ def test_every_table_of_the_face_has_row_security(database: Database) -> None:
     )
 
 
-def test_every_table_of_the_face_has_a_policy_for_service(database: Database) -> None:
+def test_every_table_of_the_face_has_a_policy_for_service(catalogue: Database) -> None:
     bare = names(
-        database,
+        catalogue,
         "select c.relname from pg_class c where c.relkind = 'r' and c.relnamespace = 'bilag'::regnamespace"
         " and not exists (select from pg_policy p"
         " where p.polrelid = c.oid and 'service_role'::regrole = any(p.polroles))",
@@ -78,10 +78,10 @@ def test_every_table_of_the_face_has_a_policy_for_service(database: Database) ->
     assert bare == []
 
 
-def test_every_view_asks_with_the_rights_of_its_reader(database: Database) -> None:
+def test_every_view_asks_with_the_rights_of_its_reader(catalogue: Database) -> None:
     assert (
         names(
-            database,
+            catalogue,
             "select c.oid::regclass::text from pg_class c"
             " where c.relkind = 'v' and c.relnamespace = 'bilag'::regnamespace"
             " and not coalesce(c.reloptions @> array['security_invoker=true'], false)",
@@ -90,10 +90,10 @@ def test_every_view_asks_with_the_rights_of_its_reader(database: Database) -> No
     )
 
 
-def test_every_foreign_key_has_an_index_that_begins_with_its_columns(database: Database) -> None:
+def test_every_foreign_key_has_an_index_that_begins_with_its_columns(catalogue: Database) -> None:
     # Of a key of two columns one may lead: it narrows the rows enough.
     bare = names(
-        database,
+        catalogue,
         "select k.conrelid::regclass || '.' || k.conname from pg_constraint k where k.contype = 'f'"
         f" and k.connamespace::regnamespace::text in {OURS} and not exists (select from pg_index i"
         " where i.indrelid = k.conrelid and i.indisvalid and i.indkey[0] = any(k.conkey))",
@@ -101,10 +101,10 @@ def test_every_foreign_key_has_an_index_that_begins_with_its_columns(database: D
     assert bare == []
 
 
-def test_every_foreign_key_says_what_happens_on_delete(database: Database) -> None:
+def test_every_foreign_key_says_what_happens_on_delete(catalogue: Database) -> None:
     assert (
         names(
-            database,
+            catalogue,
             "select k.conrelid::regclass || '.' || k.conname from pg_constraint k"
             f" where k.contype = 'f' and k.confdeltype = 'a' and k.connamespace::regnamespace::text in {OURS}",
         )
@@ -112,19 +112,19 @@ def test_every_foreign_key_says_what_happens_on_delete(database: Database) -> No
     )
 
 
-def test_every_check_is_named_as_a_sentence(database: Database) -> None:
+def test_every_check_is_named_as_a_sentence(catalogue: Database) -> None:
     unnamed = names(
-        database,
+        catalogue,
         "select k.conname from pg_constraint k where k.contype = 'c'"
         f" and k.connamespace::regnamespace::text in {OURS} and (k.conname ~ '_check[0-9]*$' or k.conname !~ '_')",
     )
     assert unnamed == []
 
 
-def test_nothing_in_a_table_leans_on_a_verb(database: Database) -> None:
+def test_nothing_in_a_table_leans_on_a_verb(catalogue: Database) -> None:
     # Such a default or CHECK would go, silently, when the verb's schema or the verb is dropped.
     leaning = names(
-        database,
+        catalogue,
         "select d.objid::text || ' ' || d.classid::regclass from pg_depend d join pg_proc p on p.oid = d.refobjid"
         f" where d.refclassid = 'pg_proc'::regclass and p.pronamespace::regnamespace::text in {OURS}"
         " and d.classid in ('pg_attrdef'::regclass, 'pg_constraint'::regclass)",
@@ -167,16 +167,16 @@ def test_every_room_opens_with_why_it_exists() -> None:
         assert len(opening) > 50, name
 
 
-def checked(database: Database) -> bool:
-    offered = database.value("select count(*) from pg_available_extensions where name = 'plpgsql_check'")
+def checked(catalogue: Database) -> bool:
+    offered = catalogue.value("select count(*) from pg_available_extensions where name = 'plpgsql_check'")
     if offered:
-        database.sql("create extension plpgsql_check")
+        catalogue.sql("create extension if not exists plpgsql_check")
     return bool(offered)
 
 
-def test_plpgsql_check_finds_nothing_where_it_is_available(database: Database) -> None:
+def test_plpgsql_check_finds_nothing_where_it_is_available(catalogue: Database) -> None:
     """Where it is not, the bodies are still proven by the tests that run them."""
-    if not checked(database):
+    if not checked(catalogue):
         return
     functions = (
         "select p.oid, p.prorettype = 'trigger'::regtype as fires"
@@ -185,13 +185,13 @@ def test_plpgsql_check_finds_nothing_where_it_is_available(database: Database) -
     )
     fault = "select f.oid::regprocedure || ': ' || c.message"
     faults = names(
-        database,
+        catalogue,
         f"{fault} from ({functions}) as f"
         " cross join lateral plpgsql_check_function_tb(f.oid, extra_warnings => false) as c where not f.fires",
     )
     # A function of several triggers is checked as if each of them had all of their transition tables.
     faults += names(
-        database,
+        catalogue,
         f"{fault} from ({functions}) as f"
         " join (select tgfoid, tgrelid, max(tgoldtable) as old, max(tgnewtable) as new"
         " from pg_trigger group by tgfoid, tgrelid) as t"

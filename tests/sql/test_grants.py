@@ -33,8 +33,8 @@ EXECUTABLE = {
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_each_role_executes_exactly_its_functions(database: Database, role: str) -> None:
-    rows = database.sql(
+def test_each_role_executes_exactly_its_functions(catalogue: Database, role: str) -> None:
+    rows = catalogue.sql(
         "select distinct p.proname from pg_proc p"
         " where p.pronamespace::regnamespace::text in ('bilag', 'bilag_internal')"
         " and has_function_privilege(%s, p.oid, 'execute')",
@@ -43,8 +43,8 @@ def test_each_role_executes_exactly_its_functions(database: Database, role: str)
     assert {name for (name,) in rows} == EXECUTABLE[role]
 
 
-def test_public_executes_nothing(database: Database) -> None:
-    rows = database.sql(
+def test_public_executes_nothing(catalogue: Database) -> None:
+    rows = catalogue.sql(
         "select p.oid::regprocedure::text"
         " from pg_proc p, aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) as a"
         " where p.pronamespace::regnamespace::text in ('bilag', 'bilag_internal', 'bilag_hooks') and a.grantee = 0"
@@ -62,8 +62,8 @@ def test_public_executes_nothing(database: Database) -> None:
         ("bilag_observer", {"bilag"}),
     ],
 )
-def test_each_role_uses_exactly_its_schemas(database: Database, role: str, schemas: set[str]) -> None:
-    rows = database.sql(
+def test_each_role_uses_exactly_its_schemas(catalogue: Database, role: str, schemas: set[str]) -> None:
+    rows = catalogue.sql(
         "select nspname from pg_namespace where nspname in ('bilag', 'bilag_internal', 'bilag_hooks', 'pgmq', 'vault')"
         " and has_schema_privilege(%s, oid, 'usage')",
         role,
@@ -72,9 +72,9 @@ def test_each_role_uses_exactly_its_schemas(database: Database, role: str, schem
 
 
 @pytest.mark.parametrize("role", ["anon", "bilag_worker"])
-def test_anon_and_the_worker_have_no_table_at_all(database: Database, role: str) -> None:
+def test_anon_and_the_worker_have_no_table_at_all(catalogue: Database, role: str) -> None:
     privileges = ["select", "insert", "update", "delete", "truncate", "references", "trigger"]
-    rows = database.sql(
+    rows = catalogue.sql(
         "select c.oid::regclass::text from pg_class c where c.relkind in ('r', 'v', 'p')"
         " and c.relnamespace::regnamespace::text in ('bilag', 'bilag_internal', 'pgmq', 'vault')"
         " and (has_table_privilege(%s, c.oid, %s) or has_any_column_privilege(%s, c.oid, 'select, insert, update'))",
@@ -85,9 +85,9 @@ def test_anon_and_the_worker_have_no_table_at_all(database: Database, role: str)
     assert rows == []
 
 
-def writes(database: Database, role: str, privilege: str) -> set[str]:
+def writes(catalogue: Database, role: str, privilege: str) -> set[str]:
     check = "has_table_privilege" if privilege in ("delete", "truncate") else "has_any_column_privilege"
-    rows = database.connect().execute(
+    rows = catalogue.connect().execute(
         f"select c.relname from pg_class c where c.relkind in ('r', 'v') and c.relnamespace = 'bilag'::regnamespace"
         f" and {check}(%s, c.oid, %s)".encode(),
         [role, privilege],
@@ -95,42 +95,42 @@ def writes(database: Database, role: str, privilege: str) -> set[str]:
     return {name for (name,) in rows.fetchall()}
 
 
-def test_a_person_writes_exactly_these_tables(database: Database) -> None:
+def test_a_person_writes_exactly_these_tables(catalogue: Database) -> None:
     written = {"integration_config", "account_mappings", "export_schedules", "export_runs"}
-    assert writes(database, "authenticated", "insert") == written
-    assert writes(database, "authenticated", "update") == written - {"export_runs"}
-    assert writes(database, "authenticated", "delete") == {"account_mappings", "export_schedules"}
+    assert writes(catalogue, "authenticated", "insert") == written
+    assert writes(catalogue, "authenticated", "update") == written - {"export_runs"}
+    assert writes(catalogue, "authenticated", "delete") == {"account_mappings", "export_schedules"}
 
 
-def test_service_writes_the_nouns_of_the_application_and_none_of_the_machinery(database: Database) -> None:
+def test_service_writes_the_nouns_of_the_application_and_none_of_the_machinery(catalogue: Database) -> None:
     application = {"organizations", "organization_members", "expense_claims", "expense_claim_lines"}
     steering = {"integration_config", "account_mappings", "export_schedules", "export_runs"}
     health = {"integration_health_status", "health_check_history"}
-    assert writes(database, "service_role", "insert") == application | steering | health
-    assert writes(database, "service_role", "update") == (application | steering | health) - {"export_runs"}
-    assert writes(database, "service_role", "delete") == application | {"account_mappings", "export_schedules"}
+    assert writes(catalogue, "service_role", "insert") == application | steering | health
+    assert writes(catalogue, "service_role", "update") == (application | steering | health) - {"export_runs"}
+    assert writes(catalogue, "service_role", "delete") == application | {"account_mappings", "export_schedules"}
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_nobody_truncates_and_observers_write_nothing(database: Database, role: str) -> None:
-    assert writes(database, role, "truncate") == set()
+def test_nobody_truncates_and_observers_write_nothing(catalogue: Database, role: str) -> None:
+    assert writes(catalogue, role, "truncate") == set()
     for privilege in ("insert", "update", "delete"):
-        assert writes(database, "bilag_observer", privilege) == set()
+        assert writes(catalogue, "bilag_observer", privilege) == set()
 
 
-def test_no_person_says_that_a_claim_is_booked_or_which_transaction_approved_it(database: Database) -> None:
+def test_no_person_says_that_a_claim_is_booked_or_which_transaction_approved_it(catalogue: Database) -> None:
     for role in ("authenticated", "service_role"):
         for column in ("booked", "approved_in"):
             for privilege in ("insert", "update"):
-                allowed = database.value(
+                allowed = catalogue.value(
                     "select has_column_privilege(%s, 'bilag.expense_claims', %s, %s)", role, column, privilege
                 )
                 assert not allowed, (role, column, privilege)
 
 
-def test_a_run_is_inserted_by_four_columns_only(database: Database) -> None:
+def test_a_run_is_inserted_by_four_columns_only(catalogue: Database) -> None:
     for role in ("authenticated", "service_role"):
-        rows = database.sql(
+        rows = catalogue.sql(
             "select attname from pg_attribute where attrelid = 'bilag.export_runs'::regclass and attnum > 0"
             " and not attisdropped and has_column_privilege(%s, attrelid, attnum, 'insert')",
             role,

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from tests.fix_bilag import Bilag, Organisation
+from tests.fix_postgres import Database
 from tests.sql.fake_worker import FakeWorker, Job, failed
 
 
@@ -195,9 +196,9 @@ def test_a_wait_that_the_server_asks_of_a_look_is_kept(bilag: Bilag, org: Organi
     look(worker, "find")
 
 
-def test_looks_begin_within_seconds_and_become_rare(bilag: Bilag) -> None:
+def test_looks_begin_within_seconds_and_become_rare(catalogue: Database) -> None:
     for state, longest in (("accepted", timedelta(hours=6)), ("in_doubt", timedelta(days=1))):
-        waits = [bilag.database.value("select bilag_internal.look_wait(%s, %s)", state, looks) for looks in range(20)]
+        waits = [catalogue.value("select bilag_internal.look_wait(%s, %s)", state, looks) for looks in range(20)]
         assert waits == sorted(waits), state
         assert waits[0] <= timedelta(seconds=5), state
         assert waits[-1] == longest, state

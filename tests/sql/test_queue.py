@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any, LiteralString
 
-import pytest
-
 from tests.fix_bilag import Bilag, Organisation
 from tests.fix_postgres import Database
 from tests.sql.fake_worker import FakeWorker
@@ -106,9 +104,9 @@ def test_a_message_for_a_lane_that_does_not_exist_is_set_aside(bilag: Bilag, wor
     assert dead(bilag.database) == [("lane_unknown", message)]
 
 
-@pytest.mark.parametrize("queue", ["bilag_exports", "bilag_health_checks", "bilag_dead_letters"])
-def test_the_queues_are_there_and_empty(bilag: Bilag, queue: str) -> None:
-    assert bilag.database.value("select queue_length from pgmq.metrics(%s)", queue) == 0
+def test_the_queues_are_there_and_empty(catalogue: Database) -> None:
+    for queue in ("bilag_exports", "bilag_health_checks", "bilag_dead_letters"):
+        assert catalogue.value("select queue_length from pgmq.metrics(%s)", queue) == 0
 
 
 def test_messages_carry_ids_only(org: Organisation) -> None:
@@ -126,8 +124,8 @@ def test_a_request_that_is_rolled_back_sends_nothing(bilag: Bilag, org: Organisa
     assert worker.claim() == []
 
 
-def test_no_statement_but_this_rooms_names_the_queue_extension(bilag: Bilag) -> None:
-    naming = bilag.database.sql(
+def test_no_statement_but_this_rooms_names_the_queue_extension(catalogue: Database) -> None:
+    naming = catalogue.sql(
         "select p.proname from pg_proc p where p.pronamespace::regnamespace::text in ('bilag', 'bilag_internal')"
         " and p.prosrc ~ 'pgmq[.]' order by 1"
     )

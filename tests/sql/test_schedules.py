@@ -36,22 +36,22 @@ def runs(org: Organisation) -> list[tuple[Any, ...]]:
     )
 
 
-def test_a_night_that_skips_or_doubles_the_hour_has_one_slot_all_the_same(database: Database) -> None:
-    spring = slots(database, "daily", "02:30", None, date(2026, 3, 28), date(2026, 3, 30))
+def test_a_night_that_skips_or_doubles_the_hour_has_one_slot_all_the_same(catalogue: Database) -> None:
+    spring = slots(catalogue, "daily", "02:30", None, date(2026, 3, 28), date(2026, 3, 30))
     assert spring == [datetime(2026, 3, d, h, 30, tzinfo=UTC) for d, h in ((28, 1), (29, 1), (30, 0))]
-    autumn = slots(database, "daily", "02:30", None, date(2026, 10, 24), date(2026, 10, 26))
+    autumn = slots(catalogue, "daily", "02:30", None, date(2026, 10, 24), date(2026, 10, 26))
     assert len(autumn) == 3
     assert len({slot.date() for slot in autumn}) == 3
 
 
-def test_a_weekly_slot_is_on_its_weekday(database: Database) -> None:
-    mondays = slots(database, "weekly", "06:00", "1", date(2026, 3, 1), date(2026, 3, 31))
+def test_a_weekly_slot_is_on_its_weekday(catalogue: Database) -> None:
+    mondays = slots(catalogue, "weekly", "06:00", "1", date(2026, 3, 1), date(2026, 3, 31))
     assert [slot.day for slot in mondays] == [2, 9, 16, 23, 30]
 
 
 @pytest.mark.parametrize(("day", "days"), [("last", [31, 28, 31, 30]), ("31", [31, 28, 31, 30]), ("5", [5, 5, 5, 5])])
-def test_a_monthly_day_that_the_month_lacks_is_its_last(database: Database, day: str, days: list[int]) -> None:
-    monthly = slots(database, "monthly", "12:00", day, date(2026, 1, 1), date(2026, 4, 30))
+def test_a_monthly_day_that_the_month_lacks_is_its_last(catalogue: Database, day: str, days: list[int]) -> None:
+    monthly = slots(catalogue, "monthly", "12:00", day, date(2026, 1, 1), date(2026, 4, 30))
     assert [slot.day for slot in monthly] == days
 
 

@@ -195,10 +195,10 @@ def test_nobody_recovers_from_the_future(bilag: Bilag) -> None:
         bilag.database.sql("select bilag_internal.recover(%s)", NOON + timedelta(hours=1))
 
 
-@pytest.mark.parametrize("role", ["authenticated", "service_role", "bilag_worker", "bilag_observer"])
-def test_only_the_owner_orders_it(bilag: Bilag, role: str) -> None:
-    with (
-        bilag.database.as_user("00000000-0000-0000-0000-000000000001", role) as connection,
-        pytest.raises(psycopg.errors.InsufficientPrivilege),
-    ):
-        connection.execute("select bilag_internal.recover(now())")
+def test_only_the_owner_orders_it(catalogue: Database) -> None:
+    for role in ("authenticated", "service_role", "bilag_worker", "bilag_observer"):
+        with (
+            catalogue.as_user("00000000-0000-0000-0000-000000000001", role) as connection,
+            pytest.raises(psycopg.errors.InsufficientPrivilege),
+        ):
+            connection.execute("select bilag_internal.recover(now())")

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from tests.fix_bilag import TAXI, Bilag, Line, Organisation
+from tests.fix_postgres import Database
 from tests.sql.fake_worker import FakeWorker
 
 
@@ -132,11 +133,11 @@ def test_the_document_date_is_that_of_the_last_expense(org: Organisation) -> Non
     assert voucher(org)["documentDate"] == "2026-02-20"
 
 
-def test_a_reference_is_the_same_whenever_it_is_computed_and_another_for_anything_else(bilag: Bilag) -> None:
+def test_a_reference_is_the_same_whenever_it_is_computed_and_another_for_anything_else(catalogue: Database) -> None:
     one, other = "00000000-0000-0000-0000-000000000001", "00000000-0000-0000-0000-000000000002"
     asked = [(one, other, 1, False), (other, one, 1, False), (one, other, 2, False), (one, other, 1, True)]
-    references = [bilag.database.value("select bilag_internal.reference(%s, %s, %s, %s)", *each) for each in asked]
-    again = [bilag.database.value("select bilag_internal.reference(%s, %s, %s, %s)", *each) for each in asked]
+    references = [catalogue.value("select bilag_internal.reference(%s, %s, %s, %s)", *each) for each in asked]
+    again = [catalogue.value("select bilag_internal.reference(%s, %s, %s, %s)", *each) for each in asked]
     assert references == again
     assert len(set(references)) == 4
     # Frozen for ever: after a restore a claim must get the name under which the vendor already has it.
