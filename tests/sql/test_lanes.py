@@ -106,7 +106,7 @@ def test_a_lane_waits_for_the_earlier_of_its_run_and_its_looks(
     org.claim("C-1")
     org.request()
     worker.settle(worker.claim_one(), "accepted")
-    assert bilag.database.value("select due_at - %s from bilag.export_lanes", NOON).total_seconds() == 2
+    assert bilag.database.value("select due_at - %s from bilag.export_lanes", NOON).total_seconds() == 1
     org.claim("C-2")
     org.request()
     assert bilag.database.value("select due_at from bilag.export_lanes") == NOON
