@@ -20,19 +20,29 @@ declare
   taken_ats timestamptz[];
   taken_claims uuid[];
   approvals timestamptz[];
+  unfinished uuid[];
 begin
   piece := greatest(100, 3000 / cardinality(run_ids));
   select array_agg(r.integration_id), array_agg(r.cutoff_at), array_agg(r.taken_at), array_agg(r.taken_claim)
   into starting, cutoffs, taken_ats, taken_claims
   from bilag.export_runs r where r.id = any(run_ids);
-  select array_agg(c.integration_id), array_agg(c.claim_id), array_agg(c.approved_at) into integrations, claims, approvals
-  from bilag_internal.candidates(starting, cutoffs, taken_ats, taken_claims, piece) as c;
+  -- A piece is measured in lines, too: claims of a thousand lines each would outlast a statement's time before they are many.
+  select array_agg(c.integration_id) filter (where c.fits), array_agg(c.claim_id) filter (where c.fits),
+    array_agg(c.approved_at) filter (where c.fits), coalesce(array_agg(c.integration_id) filter (where not c.fits or c.n = piece), '{}')
+  into integrations, claims, approvals, unfinished
+  from (
+    select p.*, row_number() over w as n,
+      coalesce(sum(l.lines) over (w rows between unbounded preceding and 1 preceding), 0) < 60000 / cardinality(run_ids) as fits
+    from bilag_internal.candidates(starting, cutoffs, taken_ats, taken_claims, piece) as p
+    cross join lateral (select count(*) as lines from bilag.expense_claim_lines l where l.claim_id = p.claim_id) as l
+    window w as (partition by p.integration_id order by p.approved_at, p.claim_id)
+  ) as c;
 
   update bilag.export_runs r
-  set taken_at = coalesce(c.approved_at, r.taken_at), taken_claim = coalesce(c.claim_id, r.taken_claim), took_all = coalesce(c.n, 0) < piece
+  set taken_at = coalesce(c.approved_at, r.taken_at), taken_claim = coalesce(c.claim_id, r.taken_claim), took_all = o.integration_id <> all(unfinished)
   from bilag.export_runs o
   left join (
-    select distinct on (p.integration_id) p.integration_id, p.claim_id, p.approved_at, count(*) over (partition by p.integration_id) as n
+    select distinct on (p.integration_id) p.integration_id, p.claim_id, p.approved_at
     from unnest(integrations, claims, approvals) as p (integration_id, claim_id, approved_at)
     order by p.integration_id, p.approved_at desc, p.claim_id desc
   ) as c on c.integration_id = o.integration_id

@@ -79,17 +79,18 @@ class Organisation:
                 self.insert("expense_claim_lines", row, returning="claim_id")
         return claim
 
-    def approve(self, count: int, prefix: str = "C") -> None:
-        """Many claims of one taxi each, in two statements."""
+    def approve(self, count: int, prefix: str = "C", lines: int = 1) -> None:
+        """Many claims of so many taxis each, in one statement."""
         self.database.sql(
             "with made as (insert into bilag.expense_claims (org_id, claim_number, status)"
             " select %s, %s || '-' || lpad(n::text, 4, '0'), 'approved' from generate_series(1, %s) as n returning id)"
             " insert into bilag.expense_claim_lines (org_id, claim_id, line_no, category, expense_date, amount)"
-            " select %s, id, 1, 'Taxi', '2026-02-26', 100.50 from made",
+            " select %s, id, n, 'Taxi', '2026-02-26', 100.50 from made, generate_series(1, %s) as n",
             self.id,
             prefix,
             count,
             self.id,
+            lines,
         )
 
     def member(self, role: str = "finance_admin") -> UUID:

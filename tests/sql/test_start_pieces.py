@@ -98,3 +98,19 @@ def test_a_claim_that_somebody_holds_for_long_is_left_for_the_next_run(
     org.request()
     worker.work()
     assert org.states() == {"C-1": "exported", "C-2": "exported"}
+
+
+def test_a_piece_of_long_claims_has_fewer_of_them(bilag: Bilag, worker: FakeWorker) -> None:
+    crowd = [bilag.organisation(str(n)) for n in range(10)]  # which share the lines of one call: 6,000 for each
+    for org in crowd:
+        org.approve(20 if org is crowd[3] else 1, lines=450)
+        org.request()
+    jobs = worker.claim(10)
+    taken = "select count(*) from bilag.export_items where org_id = %s"
+    assert [bilag.database.value(taken, org.id) for org in crowd] == [1, 1, 1, 14, 1, 1, 1, 1, 1, 1]
+    for job in jobs:
+        following = worker.settle(job)
+        while following:
+            following = worker.settle(following[0])
+    worker.work()
+    assert list(crowd[3].states().values()) == ["exported"] * 20
