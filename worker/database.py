@@ -15,6 +15,7 @@ from typing import Any
 from uuid import UUID
 
 import psycopg
+from psycopg import errors
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
@@ -31,13 +32,18 @@ LOG_ATTEMPTS = """select bilag_internal.log_attempts(%s::jsonb)"""
 READ_CREDENTIAL = """select bilag_internal.read_credential(%s::uuid, %s::uuid)"""
 TICK = """select bilag_internal.tick()"""
 WORK_LEFT = """select bilag_internal.work_left()"""
-ACT_AS_WORKER = """select set_config('statement_timeout', %s, true), set_config('role', 'bilag_worker', true)"""
-ACT_AS_LOGIN = """select set_config('statement_timeout', %s, true)"""
+ACT_AS_WORKER = """select set_config('statement_timeout', %s, true), set_config('idle_in_transaction_session_timeout', %s, true),
+  set_config('role', 'bilag_worker', true)"""
+ACT_AS_LOGIN = (
+    """select set_config('statement_timeout', %s, true), set_config('idle_in_transaction_session_timeout', %s, true)"""
+)
 
 _STATEMENT_SECONDS = 15.0
 _CONNECT_SECONDS = 5
 _SPARE_SECONDS = 5.0
-_CONNECTION_GONE = ("08", "57")
+IDLE = "10s"
+"""How long a worker that was frozen between a statement and its commit may keep others from what it locked."""
+_CONNECTION_GONE = ("08", "57", "25P03")
 _NETWORK = {
     "connect_timeout": _CONNECT_SECONDS,
     "keepalives": 1,
@@ -139,15 +145,15 @@ class Database:
         """Send one statement in a transaction of its own; the first column of every row."""
         try:
             async with asyncio.timeout(within + _SPARE_SECONDS), self._pool.connection() as connection:
-                await connection.execute(self._act, (f"{within * 1000:.0f}ms",))
+                await connection.execute(self._act, (f"{within * 1000:.0f}ms", IDLE))
                 cursor = await connection.execute(statement, values)
                 return [row[0] for row in await cursor.fetchall()]
         except PoolTimeout:
             raise Outage(await self._why_unreachable()) from None
         except TimeoutError:
             raise Outage(f"no answer within {within + _SPARE_SECONDS:g} s") from None
-        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
-            if error.sqlstate is None or error.sqlstate[:2] in _CONNECTION_GONE:
+        except (psycopg.OperationalError, psycopg.InterfaceError, errors.IdleInTransactionSessionTimeout) as error:
+            if error.sqlstate is None or error.sqlstate.startswith(_CONNECTION_GONE):
                 await self._pool.drain()  # its neighbours are not to be trusted either
             raise Outage(_first_line(error)) from error
         except psycopg.Error as error:

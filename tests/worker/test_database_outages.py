@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
+import subprocess
+import sys
 
 import pytest
 
@@ -35,6 +39,45 @@ async def test_terminated_sessions_are_survived(bilag: Bilag, opened: Opened) ->
         except Outage:
             outages += 1
     assert outages <= 1, "after the first failure no other dead connection is handed out"
+
+
+FROZEN = """
+import asyncio, os, signal, sys, uuid
+import psycopg
+from worker import database
+
+async def freeze(cursor):
+    os.kill(os.getpid(), signal.SIGSTOP)
+    return await fetch(cursor)
+
+async def work():
+    worker = database.Database(sys.argv[1], uuid.uuid4())
+    await worker.open()
+    try:
+        await worker._call("select pg_advisory_xact_lock(%s)", (7,))
+    except database.Outage as error:
+        print(error)
+    await worker.close()
+
+database.IDLE = "500ms"
+fetch, psycopg.AsyncCursor.fetchall = psycopg.AsyncCursor.fetchall, freeze
+asyncio.run(work())
+"""
+
+
+async def test_a_worker_frozen_before_its_commit_keeps_nobody_waiting_and_learns_of_it(
+    bilag: Bilag, opened: Opened
+) -> None:
+    frozen = subprocess.Popen([sys.executable, "-c", FROZEN, bilag.database.dsn], stdout=subprocess.PIPE, text=True)
+    try:
+        os.waitid(os.P_PID, frozen.pid, os.WSTOPPED)
+        worker = await opened(bilag.database.dsn)
+        await worker._call("select pg_advisory_xact_lock(%s)", (7,))
+        os.kill(frozen.pid, signal.SIGCONT)
+        said, _ = frozen.communicate(timeout=60)
+        assert "idle-in-transaction timeout" in said
+    finally:
+        frozen.kill()
 
 
 async def test_a_restart_of_postgres_is_survived(restartable_database: Installed, opened: Opened) -> None:

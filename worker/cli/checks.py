@@ -16,7 +16,7 @@ import psycopg
 from worker import adapters
 from worker.cli.people import told
 from worker.cli.told import Told, sentence
-from worker.database import ACT_AS_WORKER, HELLO, conninfo
+from worker.database import ACT_AS_WORKER, HELLO, IDLE, conninfo
 from worker.settings import Settings, SettingsError
 from worker.version import CONTRACT, bilag_version
 from worker.watchman import STALE_SECONDS
@@ -78,7 +78,7 @@ def _clock(settings: Settings) -> str:
 
 def _role(settings: Settings) -> str:
     with _connected(settings.worker_url) as connection:
-        connection.execute(ACT_AS_WORKER, ("10s",))
+        connection.execute(ACT_AS_WORKER, ("10s", IDLE))
         return f"{connection.info.user} may act as bilag_worker"
 
 
@@ -86,7 +86,7 @@ def _hello(settings: Settings) -> dict[str, Any]:
     """What the database says to a worker like this one; rolled back, so that no such worker is seen."""
     me = (uuid4(), socket.gethostname(), os.getpid(), bilag_version(), CONTRACT, settings.environment)
     with _connected(settings.worker_url) as connection:
-        connection.execute(ACT_AS_WORKER, ("10s",))
+        connection.execute(ACT_AS_WORKER, ("10s", IDLE))
         ((said,),) = connection.execute(HELLO, me).fetchall()
         return dict(said)
 
