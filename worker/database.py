@@ -32,11 +32,9 @@ LOG_ATTEMPTS = """select bilag_internal.log_attempts(%s::jsonb)"""
 READ_CREDENTIAL = """select bilag_internal.read_credential(%s::uuid, %s::uuid)"""
 TICK = """select bilag_internal.tick()"""
 WORK_LEFT = """select bilag_internal.work_left()"""
-ACT_AS_WORKER = """select set_config('statement_timeout', %s, true), set_config('idle_in_transaction_session_timeout', %s, true),
-  set_config('role', 'bilag_worker', true)"""
-ACT_AS_LOGIN = (
-    """select set_config('statement_timeout', %s, true), set_config('idle_in_transaction_session_timeout', %s, true)"""
-)
+ACT_AS_LOGIN = """select set_config('statement_timeout', %s, true),
+  set_config('idle_in_transaction_session_timeout', %s, true)"""
+ACT_AS_WORKER = f"""{ACT_AS_LOGIN}, set_config('role', 'bilag_worker', true)"""
 
 _STATEMENT_SECONDS = 15.0
 _CONNECT_SECONDS = 5

@@ -169,7 +169,7 @@ def cases() -> Iterator[tuple[str, str, str]]:
                 yield first, second, lease
 
 
-@pytest.mark.parametrize(("first", "second", "lease"), cases())
+@pytest.mark.parametrize(("first", "second", "lease"), list(cases()))
 def test_two_verbs_at_once_lose_and_double_nothing(ground: Ground, first: str, second: str, lease: str) -> None:
     database, _, _ = ground
     database.set_clock(NOON)

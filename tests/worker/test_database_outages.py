@@ -7,6 +7,8 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -65,19 +67,30 @@ asyncio.run(work())
 """
 
 
+@contextmanager
+def frozen(dsn: str) -> Iterator[subprocess.Popen[str]]:
+    """A process that stands still between its statement and its commit."""
+    process = subprocess.Popen([sys.executable, "-c", FROZEN, dsn], stdout=subprocess.PIPE, text=True)
+    try:
+        os.waitid(os.P_PID, process.pid, os.WSTOPPED)
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def thaw(process: subprocess.Popen[str]) -> str:
+    process.send_signal(signal.SIGCONT)
+    return process.communicate(timeout=60)[0]
+
+
 async def test_a_worker_frozen_before_its_commit_keeps_nobody_waiting_and_learns_of_it(
     bilag: Bilag, opened: Opened
 ) -> None:
-    frozen = subprocess.Popen([sys.executable, "-c", FROZEN, bilag.database.dsn], stdout=subprocess.PIPE, text=True)
-    try:
-        os.waitid(os.P_PID, frozen.pid, os.WSTOPPED)
+    with frozen(bilag.database.dsn) as sleeper:
         worker = await opened(bilag.database.dsn)
         await worker._call("select pg_advisory_xact_lock(%s)", (7,))
-        os.kill(frozen.pid, signal.SIGCONT)
-        said, _ = frozen.communicate(timeout=60)
-        assert "idle-in-transaction timeout" in said
-    finally:
-        frozen.kill()
+        assert "idle-in-transaction timeout" in await asyncio.to_thread(thaw, sleeper)
 
 
 async def test_a_restart_of_postgres_is_survived(restartable_database: Installed, opened: Opened) -> None:
