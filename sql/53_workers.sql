@@ -54,23 +54,33 @@ end $$;
 comment on function bilag_internal.beat(uuid, uuid[], integer, integer) is
   'Prolongs leases and returns those that it prolonged. Never past deliver_until: a job without progress loses its lane.';
 
-create or replace function bilag_internal.work_left() returns jsonb
+create or replace function bilag_internal.exports_left(out due bigint, out in_flight bigint, out next_due_at timestamptz)
 language plpgsql stable security definer set search_path = pg_catalog, pg_temp set jit = off
 as $$
 declare
   moment timestamptz := bilag_internal.now();
 begin
-  return (
-    select jsonb_build_object(
-      'due', count(*) filter (where l.lease_until is null and l.due_at <= moment),
-      'inFlight', count(*) filter (where l.lease_until is not null) + (
-        -- Accepted or doubtful, and asked again soon; under a frozen clock, soon never comes.
-        select count(*) from bilag.export_items i
-        where i.next_look_at between moment and moment + interval '90 seconds'
-          and not exists (select from bilag_internal.clock)),
-      'nextDueAt', min(l.due_at) filter (where l.due_at > moment))
-    from bilag.export_lanes l
-    where l.due_at is not null or l.lease_until is not null);
+  select count(*) filter (where l.lease_until is null and l.due_at <= moment),
+    count(*) filter (where l.lease_until is not null) + (
+      -- Accepted or doubtful, and asked again soon; under a frozen clock, soon never comes.
+      select count(*) from bilag.export_items i
+      where i.next_look_at between moment and moment + interval '90 seconds'
+        and not exists (select from bilag_internal.clock)),
+    min(l.due_at) filter (where l.due_at > moment)
+  into due, in_flight, next_due_at
+  from bilag.export_lanes l
+  where l.due_at is not null or l.lease_until is not null;
 end $$;
 
-comment on function bilag_internal.work_left() is 'What a draining worker waits for: lanes due, lanes leased, and when the next becomes due.';
+comment on function bilag_internal.exports_left() is 'Lanes due, lanes leased, and when the next becomes due.';
+
+create or replace function bilag_internal.work_left(queues text[] default array['exports']) returns jsonb
+language sql stable security definer set search_path = pg_catalog, pg_temp
+as $$
+  select jsonb_build_object('due', coalesce(sum(q.due), 0), 'inFlight', coalesce(sum(q.in_flight), 0), 'nextDueAt', min(q.next_due_at))
+  from (
+    select e.* from bilag_internal.exports_left() e where 'exports' = any(queues)
+  ) as q
+$$;
+
+comment on function bilag_internal.work_left(text[]) is 'What a draining worker waits for, of the queues it serves: {due, inFlight, nextDueAt}.';

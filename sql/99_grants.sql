@@ -23,7 +23,7 @@ grant execute on function
   bilag_internal.beat(uuid, uuid[], integer, integer),
   bilag_internal.log_attempts(jsonb),
   bilag_internal.read_credential(uuid, uuid),
-  bilag_internal.work_left(),
+  bilag_internal.work_left(text[]),
   bilag_internal.tick()
   to bilag_worker;
 

@@ -31,7 +31,7 @@ BEAT = """select token from bilag_internal.beat(%s::uuid, %s::uuid[], %s::int, %
 LOG_ATTEMPTS = """select bilag_internal.log_attempts(%s::jsonb)"""
 READ_CREDENTIAL = """select bilag_internal.read_credential(%s::uuid, %s::uuid)"""
 TICK = """select bilag_internal.tick()"""
-WORK_LEFT = """select bilag_internal.work_left()"""
+WORK_LEFT = """select bilag_internal.work_left(%s::text[])"""
 ACT_AS_LOGIN = """select set_config('statement_timeout', %s, true),
   set_config('idle_in_transaction_session_timeout', %s, true)"""
 ACT_AS_WORKER = f"""{ACT_AS_LOGIN}, set_config('role', 'bilag_worker', true)"""
@@ -135,8 +135,9 @@ class Database:
         """What pg_cron does every minute; idempotent."""
         return await self._call(TICK, (), 60)
 
-    async def work_left(self) -> Mapping[str, Any]:
-        rows = await self._call(WORK_LEFT, ())
+    async def work_left(self, queues: Sequence[str] = ("exports",)) -> Mapping[str, Any]:
+        """What is due and what is in flight, anywhere, of these queues."""
+        rows = await self._call(WORK_LEFT, (list(queues),))
         return rows[0] or {}
 
     async def _call(self, statement: str, values: Sequence[Any], within: float = _STATEMENT_SECONDS) -> list[Any]:

@@ -37,6 +37,7 @@ class Metrics:
     def __init__(self) -> None:
         self._all: dict[str, Metric] = {}
         self.jobs = self._counter("bilag_jobs_total", "Jobs that ended, by kind and how.")
+        self.errands = self._counter("bilag_errands_total", "Side jobs that ended, by queue and how.")
         self.items = self._counter("bilag_items_total", "Vouchers reported, by outcome.")
         self.claims = self._counter("bilag_claim_calls_total", "Calls that asked for work.")
         self.settles = self._counter("bilag_settle_calls_total", "Calls that reported work.")

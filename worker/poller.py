@@ -15,6 +15,7 @@ from worker import telemetry
 from worker.backoff import Outages
 from worker.cadence import Cadence
 from worker.database import Database, Job, Outage
+from worker.drain import Drain
 from worker.intake import Intake
 from worker.leases import Clock, Heart, Lease, now
 from worker.metrics import Metrics
@@ -38,13 +39,13 @@ class Poller:
         settings: Settings,
         metrics: Metrics,
         *,
+        outages: Outages,
         greet: Callable[[], Awaitable[object]],
-        drain: bool = False,
+        drain: Drain | None = None,
         clock: Clock = now,
     ) -> None:
         self._database, self._perform, self._settings, self._metrics = database, perform, settings, metrics
-        self._drain, self._clock = drain, clock
-        self._outages = Outages(metrics.outages.add)
+        self._drain, self._clock, self._outages = drain, clock, outages
         self._heart = Heart(self._beat, settings.lease_seconds, clock, on_loss=lambda _lease: metrics.losses.add())
         self._settler = Settler(self._settle, self._arrived, clock=clock)
         cadence = Cadence(settings.poll_seconds, settings.poll_seconds * (1 if drain else _SLOWEST_POLL))
@@ -54,16 +55,13 @@ class Poller:
         self._jobs: set[asyncio.Task[None]] = set()
         self._left_unsettled = False
         self.stopping = False
+        if drain:
+            drain.watch(self)
 
     @property
     def running(self) -> int:
         """Lanes in our hands: at work, or waiting to be reported."""
         return len(self._lanes)
-
-    @property
-    def reachable(self) -> bool:
-        """Whether the database has answered, and still does."""
-        return self.intake.asked.is_set() and not self._outages.down
 
     def stop(self) -> None:
         """Claim nothing more; finish what is in flight."""
@@ -181,15 +179,4 @@ class Poller:
             self._left_unsettled = True
 
     async def _drained(self) -> bool:
-        """Whether nothing is due or in flight anywhere. What is due but was not handed out is healed first."""
-        if not self._drain or self.running:
-            return False
-        try:
-            left = await self._database.work_left()
-            if not left.get("due") and not left.get("inFlight"):
-                return True
-            if left.get("due"):
-                await self._database.tick()
-        except Outage as error:
-            self._outages.lost(str(error))
-        return False
+        return await self._drain.over() if self._drain else False

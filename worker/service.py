@@ -9,14 +9,17 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from worker import telemetry
+from worker.backoff import Outages
+from worker.cold_start import milliseconds_since_start
 from worker.database import Database, conninfo
+from worker.drain import Drain
+from worker.errands import Errands
 from worker.leases import Lease
 from worker.metrics import Metrics
 from worker.poller import Poller
@@ -30,12 +33,16 @@ if TYPE_CHECKING:
     from worker.workshop import Workshop
 
 
-async def serve(settings: Settings, *, drain: bool = False) -> int:
+QUEUES = ("exports",)
+"""What a worker may serve; exports by the poller, the others as errands."""
+
+
+async def serve(settings: Settings, *, drain: bool = False, queues: Sequence[str] = QUEUES) -> int:
     """Work until a signal, or with ``drain`` until nothing is due. The exit code.
 
     Raises Outage or Refusal when the database cannot be worked with from the beginning.
     """
-    service = Service(settings, drain=drain)
+    service = Service(settings, drain=drain, queues=queues)
     await service.database.open()
     try:
         return await service.run()
@@ -46,7 +53,7 @@ async def serve(settings: Settings, *, drain: bool = False) -> int:
 class Service:
     """The parts of one worker."""
 
-    def __init__(self, settings: Settings, *, drain: bool) -> None:
+    def __init__(self, settings: Settings, *, drain: bool, queues: Sequence[str] = QUEUES) -> None:
         self.settings = settings
         self.worker_id = uuid4()
         self.metrics = Metrics()
@@ -56,14 +63,24 @@ class Service:
         self._broken = False
         if settings.listen_url:
             conninfo(settings.listen_url, "bilag worker", "BILAG_LISTEN_URL")  # a mistake is told at the start
-        self.poller = Poller(
-            self.database,
-            self._perform,
-            settings,
-            self.metrics,
-            greet=self.watchman.greet,
-            drain=drain,
-        )
+        self._outages = Outages(self.metrics.outages.add)
+        self._queues = queues
+        self._drain = Drain(self.database, queues, self._outages) if drain else None
+        self.loops = [self._loop(queue) for queue in queues]
+
+    def _loop(self, queue: str) -> Poller | Errands:
+        """What serves one queue. All loops of a worker notice an outage, and its end, together."""
+        if queue == "exports":
+            return Poller(
+                self.database,
+                self._perform,
+                self.settings,
+                self.metrics,
+                outages=self._outages,
+                greet=self.watchman.greet,
+                drain=self._drain,
+            )
+        raise ValueError(queue)
 
     async def run(self) -> int:
         said = await self.watchman.greet()
@@ -71,11 +88,28 @@ class Service:
         companions = asyncio.create_task(self._accompany(said))
         companions.add_done_callback(self._companions_ended)
         try:
-            code = await self.poller.run()
+            async with asyncio.TaskGroup() as group:
+                ran = [group.create_task(self._run(loop)) for loop in self.loops]
         finally:
             companions.cancel()
             await asyncio.gather(companions, return_exceptions=True)
-        return 1 if self._broken else code
+        return 1 if self._broken else max(task.result() for task in ran)
+
+    async def _run(self, loop: Poller | Errands) -> int:
+        """One loop to its end; the others then end in good order, too."""
+        code = await loop.run()
+        self.stop()
+        return code
+
+    @property
+    def running(self) -> int:
+        """Work in our hands."""
+        return sum(loop.running for loop in self.loops)
+
+    def stop(self) -> None:
+        """Take nothing more, of any queue; finish what is in flight."""
+        for loop in self.loops:
+            loop.stop()
 
     async def close(self) -> None:
         if self.workshop:
@@ -91,14 +125,20 @@ class Service:
 
     async def _accompany(self, said: Mapping[str, object]) -> None:
         """Everything that can wait for the first claim."""
-        await self.poller.intake.asked.wait()
+        await asyncio.wait(
+            [asyncio.ensure_future(loop.intake.asked.wait()) for loop in self.loops],
+            return_when=asyncio.FIRST_COMPLETED,
+        )
         telemetry.info(
             "worker.started",
             worker_id=str(self.worker_id),
             version=bilag_version(),
             environment=self.settings.environment,
             concurrency=self.settings.concurrency,
-            first_claim_after_ms=_milliseconds_since_process_start(self.poller.first_claim_at),
+            queues=list(self._queues),
+            first_claim_after_ms=milliseconds_since_start(
+                min((loop.first_claim_at for loop in self.loops if loop.first_claim_at), default=None)
+            ),
         )
         page = await self._open_page()
         try:
@@ -113,27 +153,32 @@ class Service:
         from worker.listener import Listener
 
         url = self.settings.listen_url or self.settings.worker_url
-        await Listener(url, self.worker_id, self.poller.intake.cadence.wake).run()
+        await Listener(url, self.worker_id, self._wake).run()
+
+    def _wake(self) -> None:
+        for loop in self.loops:
+            loop.intake.cadence.wake()
 
     async def _open_page(self) -> StatusPage | None:
         if not self.settings.http_port:
             return None
         from worker.status_http import StatusPage
 
-        self.metrics.gauge("bilag_running_lanes", "Lanes in this worker's hands.", lambda: self.poller.running)
+        self.metrics.gauge("bilag_running_lanes", "Work in this worker's hands.", lambda: self.running)
         page = StatusPage(lambda: (True, {}), self._ready, self.metrics.render)
         await page.open(self.settings.http_host, self.settings.http_port)
         return page
 
     def _ready(self) -> tuple[bool, dict[str, int]]:
-        return self.poller.reachable, {"running": self.poller.running}
+        asked = any(loop.intake.asked.is_set() for loop in self.loops)
+        return asked and not self._outages.down, {"running": self.running}
 
     def _companions_ended(self, companions: asyncio.Task[None]) -> None:
         """A bug in a companion is no reason to drop what is in flight, nor to go on without it."""
         if not companions.cancelled() and (bug := companions.exception()):
             telemetry.error("worker.broke", exc_info=bug)
             self._broken = True
-            self.poller.stop()
+            self.stop()
 
     def _obey_signals(self) -> None:
         loop = asyncio.get_running_loop()
@@ -143,18 +188,8 @@ class Service:
     def _obey(self, number: int) -> None:
         """The first signal: finish what is in flight. The second: stop at once, and let the leases run out."""
         name = signal.Signals(number).name
-        if self.poller.stopping:
-            telemetry.warning("worker.stopped_at_once", signal=name, running=self.poller.running)
+        if all(loop.stopping for loop in self.loops):
+            telemetry.warning("worker.stopped_at_once", signal=name, running=self.running)
             os._exit(128 + number)
-        telemetry.info("worker.stopping", signal=name, running=self.poller.running)
-        self.poller.stop()
-
-
-def _milliseconds_since_process_start(moment: float | None) -> int | None:
-    """How old this process was then, where the system says (Linux, in hundredths of a second): the cold start."""
-    try:
-        stat = Path("/proc/self/stat").read_text(encoding="ascii")
-        started = int(stat.rpartition(")")[2].split()[19]) / os.sysconf("SC_CLK_TCK")
-    except (OSError, ValueError, IndexError):
-        return None
-    return None if moment is None else round((moment - started) * 1000)
+        telemetry.info("worker.stopping", signal=name, running=self.running)
+        self.stop()

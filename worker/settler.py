@@ -87,10 +87,10 @@ class Settler:
         self._forget(reports)
         later = {(job["lane"], job["token"]) for job in answer if job.get("kind") == _LATER}
         for report in reports:
-            if (report["lane"], report.get("token")) in later:
+            if (report.get("lane"), report.get("token")) in later:
                 self._put_off += 1
                 asyncio.get_running_loop().call_later(_LATER_SECONDS, self._again, report)
-        home = [report for report in reports if (report["lane"], report.get("token")) not in later]
+        home = [report for report in reports if (report.get("lane"), report.get("token")) not in later]
         self._arrived(home, [job for job in answer if job.get("kind") != _LATER], before)
         return True
 

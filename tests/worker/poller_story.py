@@ -8,6 +8,8 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from tests.worker.stub_database import Report, StubDatabase
+from worker.backoff import Outages
+from worker.drain import Drain
 from worker.leases import Lease
 from worker.metrics import Metrics
 from worker.poller import Perform, Poller
@@ -31,9 +33,14 @@ async def nobody() -> None:
     return None
 
 
-def poller(database: StubDatabase, perform: Perform = book, settings: Settings = SETTINGS, **more: Any) -> Poller:
+def poller(
+    database: StubDatabase, perform: Perform = book, settings: Settings = SETTINGS, *, drain: bool = False, **more: Any
+) -> Poller:
     stub: Any = database
-    return Poller(stub, perform, settings, Metrics(), greet=nobody, clock=clock, **more)
+    metrics = Metrics()
+    outages = Outages(metrics.outages.add)
+    ending = Drain(stub, ("exports",), outages) if drain else None
+    return Poller(stub, perform, settings, metrics, outages=outages, greet=nobody, clock=clock, drain=ending, **more)
 
 
 @asynccontextmanager

@@ -111,7 +111,7 @@ class StubDatabase:
         self.beats.append(list(tokens))
         return {token for token in tokens if str(token) not in self.lost}
 
-    async def work_left(self) -> Mapping[str, Any]:
+    async def work_left(self, _queues: Sequence[str]) -> Mapping[str, Any]:
         await self._answer("work_left")
         return self.left()
 

@@ -19,7 +19,7 @@ _QUEUES = ("exports",)
 @click.option("--queues", default="exports", show_default=True, help="Which queues to serve, separated by commas.")
 def worker(drain: bool, concurrency: int | None, queues: str) -> int:
     """Do the work: claim, call the accounting systems, report, until stopped."""
-    _check(queues)
+    chosen = _chosen(queues)
     found = settings.load()
     if concurrency:
         found = replace(found, concurrency=concurrency)
@@ -28,7 +28,7 @@ def worker(drain: bool, concurrency: int | None, queues: str) -> int:
     from worker.service import serve
 
     try:
-        return asyncio.run(serve(found, drain=drain))
+        return asyncio.run(serve(found, drain=drain, queues=chosen))
     except Outage as error:
         raise Told(sentence(f"The database cannot be reached: {error}")) from None
     except Refusal as error:
@@ -48,9 +48,12 @@ def version(as_json: bool) -> None:
         click.echo(f"bilag {bilag_version()}, contract {CONTRACT}")
 
 
-def _check(queues: str) -> None:
-    for queue in filter(None, (name.strip() for name in queues.split(","))):
-        if queue not in _QUEUES:
-            raise click.BadParameter(
-                f"there is no queue {queue!r}; there is {', '.join(_QUEUES)}.", param_hint="--queues"
-            )
+def _chosen(queues: str) -> tuple[str, ...]:
+    """The queues that are named, in our own order, each once."""
+    named = {name.strip() for name in queues.split(",")} - {""}
+    there_are = ", ".join(_QUEUES)
+    for queue in named.difference(_QUEUES):
+        raise click.BadParameter(f"there is no queue {queue!r}; there is {there_are}.", param_hint="--queues")
+    if not named:
+        raise click.BadParameter(f"name at least one queue: {there_are}.", param_hint="--queues")
+    return tuple(queue for queue in _QUEUES if queue in named)
