@@ -94,6 +94,13 @@ begin
   if fault is not null then
     perform bilag_internal.complain('KB007', fault, 'select jsonb_pretty(settings_schema) from bilag.integration_types;');
   end if;
+  if tg_op = 'INSERT' or new.settings is distinct from old.settings then
+    fault := bilag_internal.host_fault(new.settings, kind.hosts || kind.allowed_hosts);
+    if fault is not null then
+      perform bilag_internal.complain('KB007', fault,
+        format('Correct the URL; or, for another host of the system: select bilag.allow_host(%L, …), as service_role or owner.', new.integration_type));
+    end if;
+  end if;
   if tg_op = 'INSERT' then
     new.created_at := bilag_internal.now();
     if new.export_from = now() then  -- the column's default: say it by the settable clock
@@ -121,6 +128,12 @@ begin
       perform bilag_internal.complain('KB004',
         'Vouchers are still under way to the ledger that these settings name, so they cannot change now.',
         'Wait until bilag.overview shows nothing sending, accepted or in doubt.');
+    end if;
+    -- A credential is for the host that it was given for: another one must not be sent it.
+    if bilag_internal.places(new.settings, kind.settings_schema) is distinct from bilag_internal.places(old.settings, kind.settings_schema)
+      and bilag_internal.discard_credential(new.id) then
+      new.credential_version := new.credential_version + 1;
+      new.credential_expires_at := null;
     end if;
   end if;
   new.updated_at := bilag_internal.now();

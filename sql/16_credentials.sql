@@ -44,6 +44,32 @@ end $$;
 comment on function bilag.set_integration_credential(uuid, text, text, timestamptz) is
   'Puts the credential of an integration into Vault, never to be read back here. Resumes an integration that waits for one.';
 
+-- Vault has no function that deletes: the secret is overwritten with nothing, which reads as none.
+create or replace function bilag_internal.discard_credential(integration_id uuid) returns boolean
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
+as $$
+declare
+  integration bilag.integration_config;
+begin
+  if not exists (select from vault.secrets s where s.name = bilag_internal.secret_name(integration_id)) then
+    return false;
+  end if;
+  select c.* into integration from bilag.integration_config c where c.id = integration_id;
+  perform vault.update_secret(s.id, '') from vault.secrets s where s.name = bilag_internal.secret_name(integration_id);
+  perform bilag_internal.audit(integration.org_id, 'credential.discarded', integration.integration_type, null, null,
+    jsonb_build_object('version', integration.credential_version + 1));
+  return true;
+end $$;
+
+comment on function bilag_internal.discard_credential(uuid) is
+  'The host in the settings became another: what was given for the old one is gone. False if there was nothing.';
+
+create or replace function bilag_internal.has_credential(integration_id uuid) returns boolean
+language sql stable security definer set search_path = pg_catalog, pg_temp
+as $$ select coalesce((select s.decrypted_secret <> '' from vault.decrypted_secrets s where s.name = bilag_internal.secret_name(integration_id)), false) $$;
+
+comment on function bilag_internal.has_credential(uuid) is 'Whether Vault holds a secret for this integration. For the owner, as bilag doctor.';
+
 create or replace function bilag_internal.read_credential(integration_id uuid, lease_token uuid) returns jsonb
 language plpgsql stable security definer set search_path = pg_catalog, pg_temp
 as $$

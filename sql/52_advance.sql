@@ -195,7 +195,7 @@ begin
     select jsonb_build_object(
       'lane', l.integration_id, 'token', l.lease_token, 'leaseSeconds', l.lease_seconds, 'deliverySeconds', l.delivery_seconds,
       'runId', case when i.kind = 'post' then r.id end, 'orgId', l.org_id, 'integrationType', l.integration_type,
-      'settings', c.settings, 'credentialVersion', c.credential_version, 'kind', i.kind,
+      'settings', c.settings, 'allowedHosts', t.allowed_hosts, 'credentialVersion', c.credential_version, 'kind', i.kind,
       'correlationId', case when i.kind = 'post' then r.correlation_id else gen_random_uuid() end,
       'vehicle', min(i.vehicle), 'absenceAfterSeconds', extract(epoch from t.absence_after),
       'items', jsonb_agg(jsonb_build_object(

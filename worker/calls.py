@@ -23,7 +23,7 @@ def call_of(job: Mapping[str, Any], adapter: Adapter, client: Client, provider: 
         org_id=UUID(job["orgId"]),
         integration_type=job["integrationType"],
         settings=_settings(adapter, job),
-        http=client.bind(correlation),
+        http=client.bind(correlation, adapter.capabilities.hosts, job["allowedHosts"]),
         credential=lambda: provider.get(integration),
         correlation_id=correlation,
     )

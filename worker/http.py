@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 from uuid import UUID
 
+from worker.destinations import Destinations
 from worker.errors import AdapterError, Executed, Misconfigured
 from worker.faults import Fault, Rows, failure, key_of
 from worker.wire import OnTheLine, Wire, fault_of, retry_after
@@ -50,9 +51,11 @@ class Client:
         self._transport = transport
         self._opened: httpx.AsyncClient | None = None
 
-    def bind(self, correlation_id: UUID, hosts: frozenset[str] | None = None) -> Http:
-        """What one invocation calls with. ``hosts``: the only ones it may reach over https; ``None`` is any."""
-        return Http(self, correlation_id, hosts)
+    def bind(
+        self, correlation_id: UUID, announced: Collection[str] | None = None, allowed: Collection[str] = ()
+    ) -> Http:
+        """What one invocation calls with: hosts that its adapter announced (``None``: any), and others."""
+        return Http(self, correlation_id, Destinations(announced, allowed, self.plain_hosts))
 
     async def aclose(self) -> None:
         opened, self._opened = self._opened, None
@@ -116,10 +119,10 @@ class Answer:
 class Http:
     """HTTP for one invocation: every request carries its correlation id."""
 
-    def __init__(self, client: Client, correlation_id: UUID, hosts: frozenset[str] | None = None) -> None:
+    def __init__(self, client: Client, correlation_id: UUID, destinations: Destinations) -> None:
         self._client = client
         self._correlation_id = correlation_id
-        self._hosts = hosts
+        self._destinations = destinations
 
     async def send(
         self,
@@ -136,9 +139,9 @@ class Http:
         ``body`` is sent as JSON; ``writes`` picks the table's column, ``rows`` are the adapter's own.
         Raises AdapterError when there is no answer, or when the settings forbid the call.
         """
-        self._permit(url)
+        self._destinations.permit(url)
         request = self._build(method, url, headers or {}, body)
-        wire = Wire()
+        wire = Wire(request.url.host, partial(self._destinations.permit_address, url))
         request.extensions["trace"] = wire.note
         try:
             async with asyncio.timeout(self._client.timeout):
@@ -153,21 +156,6 @@ class Http:
         if content is None:
             raise answer.failure(Fault.TOO_LARGE, f"the answer has more than {self._client.largest_answer} bytes")
         return answer
-
-    def _permit(self, url: str) -> None:
-        """Refuse a URL that the settings should not name: not http(s), or a host that nobody allowed."""
-        try:
-            parts = urlsplit(url)
-            host, port = (parts.hostname or "").lower(), parts.port
-        except ValueError:
-            raise Misconfigured("the URL in the settings is not a URL", executed=Executed.NO) from None
-        is_plain = host in self._client.plain_hosts or f"{host}:{port}" in self._client.plain_hosts
-        if parts.scheme == "http" and not is_plain:
-            raise Misconfigured(f"plain http to {host} is not allowed", executed=Executed.NO)
-        if parts.scheme not in ("http", "https") or not host:
-            raise Misconfigured("the URL in the settings is not an http(s) URL", executed=Executed.NO)
-        if self._hosts is not None and host not in self._hosts and not is_plain:
-            raise Misconfigured(f"the host {host} is not allowed", executed=Executed.NO)
 
     def _build(self, method: str, url: str, headers: Mapping[str, str], body: Any) -> httpx.Request:
         sent = {**headers, CORRELATION_HEADER: str(self._correlation_id)}

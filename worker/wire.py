@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -27,14 +27,31 @@ class OnTheLine(Exception):
 
 
 class Wire:
-    """What is known of one request on its way, from httpcore's trace: whether any of it has left us."""
+    """What is known of one request on its way, from httpcore's trace: whether any of it has left us, and to where.
 
-    def __init__(self) -> None:
-        self._traced = self._sent = False
+    ``permit`` is asked about the address once a connection to ``host`` stands, before anything is sent over it; a
+    connection to a proxy is the operator's own. It raises what ends the request.
+    """
 
-    async def note(self, event: str, _info: Any) -> None:
+    def __init__(self, host: str = "", permit: Callable[[str], None] = lambda _address: None) -> None:
+        self._host, self._permit = host, permit
+        self._traced = self._sent = self._direct = False
+
+    async def note(self, event: str, info: Any) -> None:
         self._traced = True
         self._sent = self._sent or event.endswith("send_request_headers.started")
+        if event == "connection.connect_tcp.started":
+            self._direct = str(info.get("host")).strip("[]") == self._host
+        elif event == "connection.connect_tcp.complete" and self._direct:
+            await self._inspect(info["return_value"])
+
+    async def _inspect(self, stream: Any) -> None:
+        peer = stream.get_extra_info("server_addr")
+        try:
+            self._permit(str(peer[0]) if peer else "0.0.0.0")  # noqa: S104 - no address is not a good one
+        except BaseException:
+            await stream.aclose()
+            raise
 
     @property
     def is_unsent(self) -> bool:

@@ -17,7 +17,15 @@ PEOPLE = {
     "explain_claim", "resolve_in_doubt", "mark_booked", "exclude_claim", "include_claim", "reopen_claim",
     "set_integration_credential", "pause_integration", "resume_integration", "upsert_claims",
 }  # fmt: skip
-SERVICE = PEOPLE | {"pause_everything", "resume_everything", "redrive", "discard", "verify_audit"}
+SERVICE = PEOPLE | {
+    "pause_everything",
+    "resume_everything",
+    "redrive",
+    "discard",
+    "verify_audit",
+    "allow_host",
+    "disallow_host",
+}
 HELPERS = {"my_org_ids", "my_finance_org_ids", "is_service", "clock_now", "tell"}
 WORKER = {
     "hello", "claim_exports", "settle_exports", "beat", "log_attempts", "read_credential", "work_left", "tick",

@@ -41,7 +41,7 @@ async def test_only_allowed_hosts_are_called_and_plain_http_only_where_it_is_all
 ) -> None:
     plain = frozenset({"localhost", "Fakes:8080"})
     client = Client(transport=ANSWERING, plain_hosts=plain)
-    calling = client.bind(uuid4(), hosts=frozenset({"erp.example"}))
+    calling = client.bind(uuid4(), {"erp.example"})
     if is_allowed:
         assert (await calling.send("POST", url, writes=True)).status == 200
         return

@@ -29,7 +29,8 @@ _WITHOUT_CREDENTIAL = """
     from bilag.integration_config c
     join bilag.integration_types t on t.integration_type = c.integration_type
     join bilag.organizations o on o.id = c.org_id
-    where c.enabled and t.needs_credential and (c.credential_version = 0 or c.credential_expires_at <= now())
+    where c.enabled and t.needs_credential
+      and (not bilag_internal.has_credential(c.id) or c.credential_expires_at <= now())
     order by 1"""
 
 
