@@ -15,6 +15,7 @@ create table bilag.installation (
   paused_at          timestamptz,
   paused_reason      text,
   ticked_at          timestamptz,
+  cron_ticked_at     timestamptz,
   created_at         timestamptz not null default now(),
   constraint there_is_one_installation check (singleton),
   constraint environment_has_a_name check (environment <> '')
@@ -34,6 +35,7 @@ comment on column bilag.installation.recover_before is 'Every unexported claim a
 comment on column bilag.installation.recover_since is 'How far back those look-ups go at the least.';
 comment on column bilag.installation.paused_at is 'Set by pause_everything(): no worker gets anything to send.';
 comment on column bilag.installation.ticked_at is 'When tick() last ran: the heart that workers watch.';
+comment on column bilag.installation.cron_ticked_at is 'When tick() was last run by somebody else than a worker, who only stands in for pg_cron.';
 
 -- Tests own the clock: every verb asks bilag_internal.now(), which reads this row. Empty in production.
 create table bilag_internal.clock (

@@ -46,3 +46,22 @@ alter table bilag.alerts enable row level security;
 
 comment on table bilag.alerts is 'Problems: opened once, counted, resolved by evidence.';
 comment on column bilag.alerts.problem_key is 'Names the one problem that the open row stands for.';
+
+-- What was said of a problem whose row somebody holds right now, or is opening. The machinery waits for nobody: the word is kept here,
+-- and the tick takes it to its row.
+create table bilag_internal.alerts_waiting (
+  id                bigint generated always as identity primary key,
+  at                timestamptz not null,
+  kind              text not null,
+  problem_key       text not null,
+  org_id            uuid,
+  integration_type  text,
+  message           text not null,
+  details           jsonb not null default '{}',
+  over              boolean not null
+) with (fillfactor = 70);
+
+create index alerts_waiting_of_a_problem on bilag_internal.alerts_waiting (kind, problem_key, id);
+
+comment on table bilag_internal.alerts_waiting is 'Words on problems that wait for their alert: that they are there, or over.';
+comment on column bilag_internal.alerts_waiting.over is 'The word is that the problem is over, and message is the evidence.';

@@ -53,22 +53,22 @@ on conflict (reason_code) do update
     is distinct from (excluded.applies_to, excluded.sentence, excluded.what_to_do);
 
 insert into bilag.alert_kinds (kind, severity, meaning, runbook) values
-  ('doubled', 'critical', 'Two attempts for one claim both reported success.', 'Look the reference up at the vendor, delete one voucher there, note it in the audit.'),
+  ('doubled', 'critical', 'Two attempts for one claim both reported success.', 'Look the reference up at the vendor, delete one voucher there; then resolve_alert with a note of it.'),
   ('in_doubt', 'warning', 'A look-up could not tell whether vouchers are booked.', 'See bilag.claim_exports; it is looked up again by itself; resolve_in_doubt when you know.'),
   ('vanished', 'critical', 'A voucher that the vendor had accepted is gone.', 'Ask the accountant; resolve_in_doubt.'),
   ('import_error', 'warning', 'The vendor took vouchers that its own import refuses.', 'Correct or delete them at the vendor.'),
   ('credential', 'critical', 'An integration is paused because its credential is missing, expired or refused.', 'Set a new credential: that resumes it.'),
-  ('credential_fallback', 'critical', 'A credential was read from the environment instead of Vault.', 'Mend Vault; unset BILAG_CREDENTIAL_FALLBACK.'),
+  ('credential_fallback', 'critical', 'A credential was read from the environment instead of Vault.', 'Mend Vault; it resolves when Vault gives the credential again; then unset BILAG_CREDENTIAL_FALLBACK.'),
   ('run_failed', 'warning', 'A run failed.', 'Read its error in bilag.export_runs; correct; retry_export.'),
   ('circuit_open', 'warning', 'An accounting system failed several times in a row.', 'Nothing, or ask the vendor; it is probed by itself.'),
-  ('dead_letter', 'warning', 'A message or a run was set aside.', 'See bilag.dead_letters.'),
-  ('server_changed', 'critical', 'The database server is another one than before: restored or failed over.', 'Nothing is sent before it is looked up; see docs/operations.md.'),
+  ('dead_letter', 'warning', 'A message or a run was set aside.', 'See bilag.dead_letters: redrive or discard; that resolves it.'),
+  ('server_changed', 'critical', 'The database server is another one than before: restored or failed over.', 'For a day nothing is sent before it is looked up; see what a restore asks for in docs/operations.md.'),
   ('integration_unreachable', 'warning', 'Health checks of an integration fail.', 'Ask the vendor; it resolves by itself.'),
   ('credential_expiring', 'warning', 'A credential is about to expire.', 'Make a new one and set it.'),
-  ('schedule_drift', 'warning', 'A scheduled run started more than five minutes late, or has not started.', 'See bilag.schedule_drift and bilag.workers.'),
+  ('schedule_drift', 'warning', 'A scheduled run started more than five minutes late, has not started, or was missed.', 'See bilag.schedule_drift and bilag.workers; it resolves when a later scheduled run starts in time.'),
   ('no_worker', 'critical', 'Work is due and no worker is alive.', 'Start one: bilag worker.'),
-  ('scheduler_stalled', 'warning', 'pg_cron has not ticked; the workers tick instead.', 'Look at cron.job_run_details; restart pg_cron.'),
-  ('export_slow', 'info', 'A run takes three times as long as usual.', 'Look at bilag.attempts.')
+  ('scheduler_stalled', 'warning', 'pg_cron has not ticked; the workers tick instead.', 'Look at cron.job and cron.job_run_details; restart the server if its launcher died.'),
+  ('export_slow', 'info', 'A run takes three times as long as usual.', 'Look at bilag.attempts and bilag.runs_in_progress.')
 on conflict (kind) do update
   set severity = excluded.severity, meaning = excluded.meaning, runbook = excluded.runbook
   where (alert_kinds.severity, alert_kinds.meaning, alert_kinds.runbook)

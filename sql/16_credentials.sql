@@ -71,7 +71,7 @@ as $$ select coalesce((select s.decrypted_secret <> '' from vault.decrypted_secr
 comment on function bilag_internal.has_credential(uuid) is 'Whether Vault holds a secret for this integration. For the owner, as bilag doctor.';
 
 create or replace function bilag_internal.read_credential(integration_id uuid, lease_token uuid) returns jsonb
-language plpgsql stable security definer set search_path = pg_catalog, pg_temp
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
 as $$
 declare
   answer jsonb;
@@ -88,11 +88,24 @@ begin
   from bilag.integration_config c
   left join vault.decrypted_secrets s on s.name = bilag_internal.secret_name(c.id)
   where c.id = read_credential.integration_id;
+  if answer ->> 'secret' is not null then
+    perform bilag_internal.resolve_alert('credential_fallback', read_credential.integration_id::text, 'Vault gives the credential again');
+  end if;
   return answer;
 end $$;
 
 comment on function bilag_internal.read_credential(uuid, uuid) is
   'The secret of an integration, for the holder of its live lease: {secret, version, expiresAt}; secret null when there is none.';
+
+create or replace function bilag_internal.fell_back(integration_id uuid) returns void
+language sql volatile security definer set search_path = pg_catalog, pg_temp
+as $$
+  select bilag_internal.raise_alert('credential_fallback', c.id::text, c.org_id, c.integration_type,
+    'Vault did not give the credential, and a worker took one from its environment.')
+  from bilag.integration_config c where c.id = fell_back.integration_id
+$$;
+
+comment on function bilag_internal.fell_back(uuid) is 'A worker says that it read a credential from its environment; over when Vault gives that credential again.';
 
 create or replace function bilag_internal.vault_answers() returns boolean
 language plpgsql stable security definer set search_path = pg_catalog, pg_temp

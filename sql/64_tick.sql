@@ -173,8 +173,8 @@ begin
   end if;
   -- Last, so that nobody who says hello waits for all of this.
   perform bilag_internal.audit_many('{}', patient => false);
-  update bilag.installation i set ticked_at = moment
-  where exists (select from bilag.installation x for no key update skip locked);
+  perform bilag_internal.watch();
+  perform bilag_internal.beat_heart();
   return jsonb_build_object('made', made, 'woken', woken, 'ended', coalesce(cardinality(impatient), 0));
 end $$;
 

@@ -7,3 +7,9 @@ begin
     execute $cron$ select cron.schedule('bilag-tick', '* * * * *', 'select bilag_internal.tick()') $cron$;
   end if;
 end $$;
+
+create or replace function bilag_internal.cron_is_here() returns boolean
+language sql stable security definer set search_path = pg_catalog, pg_temp
+as $$ select to_regclass('cron.job') is not null $$;
+
+comment on function bilag_internal.cron_is_here() is 'Whether pg_cron is to tick in this database. Where it is not, workers do, and nothing is wrong.';

@@ -23,6 +23,7 @@ grant execute on function
   bilag_internal.beat(uuid, uuid[], integer, integer),
   bilag_internal.log_attempts(jsonb),
   bilag_internal.read_credential(uuid, uuid),
+  bilag_internal.fell_back(uuid),
   bilag_internal.work_left(text[]),
   bilag_internal.tick()
   to bilag_worker;
@@ -44,6 +45,7 @@ grant execute on function
   bilag.set_integration_credential(uuid, text, text, timestamptz),
   bilag.pause_integration(uuid, text, text, timestamptz),
   bilag.resume_integration(uuid, text),
+  bilag.resolve_alert(bigint, text),
   bilag.upsert_claims(uuid, jsonb)
   to authenticated, service_role;
 

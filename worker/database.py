@@ -30,6 +30,7 @@ SETTLE = """select job from bilag_internal.settle_exports(%s::uuid, %s::jsonb) a
 BEAT = """select token from bilag_internal.beat(%s::uuid, %s::uuid[], %s::int, %s::int) as token"""
 LOG_ATTEMPTS = """select bilag_internal.log_attempts(%s::jsonb)"""
 READ_CREDENTIAL = """select bilag_internal.read_credential(%s::uuid, %s::uuid)"""
+FELL_BACK = """select bilag_internal.fell_back(%s::uuid)"""
 TICK = """select bilag_internal.tick()"""
 WORK_LEFT = """select bilag_internal.work_left(%s::text[])"""
 ACT_AS_LOGIN = """select set_config('statement_timeout', %s, true),
@@ -130,6 +131,10 @@ class Database:
         rows = await self._call(READ_CREDENTIAL, (integration_id, lease_token))
         found: Mapping[str, Any] | None = rows[0] if rows else None
         return found
+
+    async def fell_back(self, integration_id: UUID) -> None:
+        """Say that a credential was read from the environment: an alert opens."""
+        await self._call(FELL_BACK, (integration_id,))
 
     async def tick(self) -> Any:
         """What pg_cron does every minute; idempotent."""

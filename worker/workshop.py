@@ -6,10 +6,10 @@ import asyncio
 from functools import partial
 from uuid import UUID
 
-from worker import adapters
+from worker import adapters, telemetry
 from worker.attempt_log import AttemptLog
 from worker.credentials import CredentialProvider, environment_fallback
-from worker.database import Database
+from worker.database import Database, Outage, Refusal
 from worker.exports import Exports
 from worker.http import Client
 from worker.metrics import Metrics
@@ -24,20 +24,34 @@ class Workshop:
         self.attempts = AttemptLog(database.log_attempts, metrics)
         self.client = Client(timeout=settings.http_timeout_seconds, plain_hosts=settings.allowed_http_hosts)
         self.exports = Exports(
-            adapters.load, self.client, self._credentials, self.attempts, settings.longest_write_seconds
+            adapters.load, self.client, self.credentials, self.attempts, settings.longest_write_seconds
         )
+        self._telling: set[asyncio.Task[None]] = set()
         self._flushing = asyncio.create_task(self.attempts.run())
 
     async def close(self) -> None:
         self._flushing.cancel()
-        await asyncio.gather(self._flushing, return_exceptions=True)
+        await asyncio.gather(self._flushing, *self._telling, return_exceptions=True)
         await self.attempts.farewell()
         await self.client.aclose()
 
-    def _credentials(self, lease_token: UUID) -> CredentialProvider:
+    def credentials(self, lease_token: UUID) -> CredentialProvider:
         """The provider of one invocation, which may read what its own lease is for."""
         return CredentialProvider(
             partial(self._database.read_credential, lease_token=lease_token),
             fallback=environment_fallback(self._settings.credential_fallback),
-            fell_back=lambda _integration_id: self._metrics.fallbacks.add(),
+            fell_back=self._fell_back,
         )
+
+    def _fell_back(self, integration_id: UUID) -> None:
+        """Count it, and open the alert behind the job's back: when Vault fails the database may not listen either."""
+        self._metrics.fallbacks.add()
+        telling = asyncio.create_task(self._tell_of_fallback(integration_id))
+        self._telling.add(telling)
+        telling.add_done_callback(self._telling.discard)
+
+    async def _tell_of_fallback(self, integration_id: UUID) -> None:
+        try:
+            await self._database.fell_back(integration_id)
+        except (Outage, Refusal) as error:
+            telemetry.warning("alert.unraised", kind="credential_fallback", message=str(error))

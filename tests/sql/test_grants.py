@@ -15,7 +15,7 @@ ROLES = ["anon", "authenticated", "service_role", "bilag_worker", "bilag_observe
 PEOPLE = {
     "request_export", "preview_export", "export_status", "export_report", "cancel_export", "retry_export",
     "explain_claim", "resolve_in_doubt", "mark_booked", "exclude_claim", "include_claim", "reopen_claim",
-    "set_integration_credential", "pause_integration", "resume_integration", "upsert_claims",
+    "set_integration_credential", "pause_integration", "resume_integration", "resolve_alert", "upsert_claims",
 }  # fmt: skip
 SERVICE = PEOPLE | {
     "pause_everything",
@@ -28,7 +28,8 @@ SERVICE = PEOPLE | {
 }
 HELPERS = {"my_org_ids", "my_finance_org_ids", "is_service", "clock_now", "tell"}
 WORKER = {
-    "hello", "claim_exports", "settle_exports", "beat", "log_attempts", "read_credential", "work_left", "tick",
+    "hello", "claim_exports", "settle_exports", "beat", "log_attempts", "read_credential",
+    "fell_back", "work_left", "tick",
 }  # fmt: skip
 QUEUES = {"queue_lengths", "dead_letters"}
 EXECUTABLE = {
@@ -165,6 +166,11 @@ def test_service_writes_claims_as_an_application_server_does(
     assert org.states() == {"C-1": "exported"}
 
 
+def alert_of(bilag: Bilag, org: Organisation) -> int:
+    bilag.database.sql("select bilag_internal.raise_alert('doubled', 'a', %s, 'xledger', 'words')", org.id)
+    return int(bilag.database.value("select id from bilag.alerts"))
+
+
 def test_somebody_of_another_organisation_may_call_nothing_on_this_one(bilag: Bilag, org: Organisation) -> None:
     claim, run = org.claim("C-1"), org.request()
     stranger = bilag.organisation("Other").member()
@@ -176,6 +182,7 @@ def test_somebody_of_another_organisation_may_call_nothing_on_this_one(bilag: Bi
         "reopen_claim(%s, 'x')": claim, "set_integration_credential(%s, 'xledger', 'x')": org.id,
         "pause_integration(%s, 'xledger', 'x')": org.id,
         "resume_integration(%s, 'xledger')": org.id, "upsert_claims(%s, '[]')": org.id,
+        "resolve_alert(%s, 'x')": alert_of(bilag, org),
     }  # fmt: skip
     assert {call.split("(")[0] for call in calls} == PEOPLE
     for call, argument in calls.items():
