@@ -59,9 +59,14 @@ end $$;
 comment on function bilag_internal.complain(text, text, text) is 'Raises a caller''s mistake: a private SQLSTATE, a sentence, a hint.';
 
 create or replace function bilag_internal.caller() returns uuid
-language sql stable set search_path = pg_catalog, pg_temp
-as $$ select auth.uid() $$;
+language plpgsql stable set search_path = pg_catalog, pg_temp
+as $$
+begin
+  return auth.uid();
+exception when data_exception then
+  return null;  -- a `sub` that is no uuid, as other issuers than Supabase give: nobody whom we know by an id
+end $$;
 
-comment on function bilag_internal.caller() is 'auth.uid() of the person behind the request, or null for a service or a DBA.';
+comment on function bilag_internal.caller() is 'auth.uid() of the person behind the request, or null for a service, a DBA or somebody without such an id.';
 
 update bilag.installation set contract = bilag_internal.contract() where contract <> bilag_internal.contract();

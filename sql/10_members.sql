@@ -3,7 +3,7 @@
 
 create or replace function bilag_internal.my_org_ids() returns setof uuid
 language sql stable security definer set search_path = pg_catalog, pg_temp
-as $$ select m.org_id from bilag_hooks.memberships() m $$;
+as $$ select m.org_id from bilag_hooks.memberships() m where m.role in ('member', 'finance_admin') $$;
 
 comment on function bilag_internal.my_org_ids() is 'The organisations that the caller belongs to.';
 
@@ -25,6 +25,25 @@ $$;
 
 comment on function bilag_internal.is_service() is
   'True for service_role, the owner and a superuser, and for logins that have their rights; false for everybody else.';
+
+create or replace function bilag_internal.my_claim_ids() returns setof uuid
+language sql stable security definer set search_path = pg_catalog, pg_temp
+as $$
+  select c.id from bilag.expense_claims c
+  where c.claimant_user_id = (select bilag_internal.caller()) and c.org_id = any (array(select bilag_internal.my_org_ids()))
+$$;
+
+comment on function bilag_internal.my_claim_ids() is 'The claims that the caller made, in organisations that they belong to.';
+
+-- What belongs to somebody else is answered as if it were not there: an id tells nobody whether it exists.
+create or replace function bilag_internal.concerns_caller(org_id uuid) returns boolean
+language plpgsql stable security definer set search_path = pg_catalog, pg_temp
+as $$
+begin
+  return bilag_internal.is_service() or concerns_caller.org_id in (select bilag_internal.my_org_ids());
+end $$;
+
+comment on function bilag_internal.concerns_caller(uuid) is 'Whether the caller may know that the organisation has something.';
 
 create or replace function bilag_internal.require_finance(org_id uuid) returns void
 language plpgsql stable security definer set search_path = pg_catalog, pg_temp

@@ -94,11 +94,11 @@ declare
   claim bilag.expense_claims;
 begin
   select c.* into claim from bilag.expense_claims c where c.id = claim_of.claim_id;
-  if not found then
+  if not found or not bilag_internal.concerns_caller(claim.org_id) then
     perform bilag_internal.complain('KB002', format('There is no claim %s.', claim_of.claim_id));
   end if;
   perform bilag_internal.require_finance(claim.org_id);
   return claim;
 end $$;
 
-comment on function bilag_internal.claim_of(uuid) is 'The claim, for a caller who may move its organisation''s money.';
+comment on function bilag_internal.claim_of(uuid) is 'The claim, for a caller who may move its organisation''s money; KB002 for a stranger, whether or not it exists.';

@@ -1,4 +1,54 @@
--- What a DBA looks at with psql. security_invoker: a view shows a member no more than the tables would.
+-- What a DBA looks at with psql. security_invoker: a view shows a member no more than the tables would. Counts are for every member
+-- and for observers, who may not read the items that are counted: hence these functions, which only a view can call, for the
+-- schema is closed to their readers.
+
+create or replace function bilag_internal.claims_by_state(
+  integration_id uuid, out pending bigint, out sending bigint, out accepted bigint, out exported bigint, out rejected bigint, out in_doubt bigint
+)
+language sql stable security definer set search_path = pg_catalog, pg_temp
+as $$
+  select count(*) filter (where i.state = 'pending'), count(*) filter (where i.state = 'sending'),
+    count(*) filter (where i.state = 'accepted'), count(*) filter (where i.state = 'exported'),
+    count(*) filter (where i.state = 'rejected'), count(*) filter (where i.state = 'in_doubt')
+  from (
+    -- A claim that was rejected and later taken counts as what it is now.
+    select distinct on (x.claim_id) x.state from bilag.export_items x
+    where x.integration_id = claims_by_state.integration_id and x.reverses is null order by x.claim_id, x.id desc
+  ) as i
+$$;
+
+comment on function bilag_internal.claims_by_state(uuid) is 'How many claims of an integration are in which state.';
+
+create or replace function bilag_internal.run_progress(run_id uuid, out total bigint, out done bigint)
+language sql stable security definer set search_path = pg_catalog, pg_temp
+as $$
+  select count(*), count(*) filter (where i.state in ('exported', 'rejected'))
+  from bilag.export_items i where i.run_id = run_progress.run_id
+$$;
+
+comment on function bilag_internal.run_progress(uuid) is 'How many claims a run has, and how many of them it is done with.';
+
+-- Of an exclusion the claimant is told that it is one, and not in which words; of a refusal its code, and not what the vendor said.
+create or replace function bilag_internal.my_claim_exports()
+returns table (
+  org_id uuid, claim_id uuid, claim_number text, integration_type text, item_state text, excluded boolean, too_early boolean,
+  booked boolean, item_reason_code text, voucher_number bigint, posting_date date, amount numeric, currency text, booked_at timestamptz)
+language sql stable security definer set search_path = pg_catalog, pg_temp
+as $$
+  select c.org_id, c.id, c.claim_number, g.integration_type, i.state, e.claim_id is not null, c.approved_at < g.export_from,
+    c.booked, i.reason_code, i.voucher_number, i.posting_date, i.amount, coalesce(i.currency, c.currency), i.booked_at
+  from bilag.expense_claims c
+  join bilag.integration_config g on g.org_id = c.org_id
+  left join bilag.claim_exclusions e on e.integration_id = g.id and e.claim_id = c.id
+  left join lateral (
+    select x.* from bilag.export_items x
+    where x.claim_id = c.id and x.integration_id = g.id and x.reverses is null order by x.id desc limit 1
+  ) as i on true
+  where c.id = any (array(select bilag_internal.my_claim_ids())) and c.org_id <> all (array(select bilag_internal.my_finance_org_ids()))
+    and (c.status = 'approved' or i.id is not null)
+$$;
+
+comment on function bilag_internal.my_claim_exports() is 'How the caller''s own claims stand, for those who are not finance_admin and see no items.';
 
 create or replace view bilag.overview with (security_invoker = true) as
 select o.name as organization, c.integration_type, coalesce(c.display_name, t.display_name) as integration,
@@ -22,51 +72,54 @@ join bilag.integration_types t on t.integration_type = c.integration_type
 join bilag.export_lanes l on l.integration_id = c.id
 left join bilag.export_runs r on r.id = l.run_id
 left join bilag.integration_health_status h on h.org_id = c.org_id and h.integration_type = c.integration_type
-left join lateral (
-  select count(*) filter (where i.state = 'pending') as pending, count(*) filter (where i.state = 'sending') as sending,
-    count(*) filter (where i.state = 'accepted') as accepted, count(*) filter (where i.state = 'exported') as exported,
-    count(*) filter (where i.state = 'rejected') as rejected, count(*) filter (where i.state = 'in_doubt') as in_doubt
-  from (
-    -- A claim that was rejected and later taken counts as what it is now.
-    select distinct on (x.claim_id) x.state from bilag.export_items x
-    where x.integration_id = c.id and x.reverses is null order by x.claim_id, x.id desc
-  ) as i
-) as i on true
+cross join lateral bilag_internal.claims_by_state(c.id) as i
 order by o.name, c.integration_type;
 
 comment on view bilag.overview is 'One line per integration: what it does, how it is, how its claims stand.';
 
 create or replace view bilag.claim_exports with (security_invoker = true) as
-select c.org_id, c.claim_number, g.integration_type,
+select u.org_id, u.claim_number, u.integration_type,
   case
-    when i.state is null and e.claim_id is not null then 'excluded by a person'
-    when i.state is null and c.approved_at < g.export_from then 'approved before export_from: not ours'
-    when i.state is null and c.booked then 'booked by another integration'
-    when i.state is null or (i.state = 'voided') then 'approved, waits for the next export'
-    when i.reason_code = 'booked_elsewhere' then 'booked elsewhere'
-    when i.state = 'pending' then 'taken, waits to be sent'
-    when i.state = 'sending' then 'being sent'
-    when i.state = 'accepted' then 'accepted, not yet seen in the ledger'
-    when i.state = 'exported' then 'booked'
-    when i.state = 'rejected' then 'rejected'
-    when i.state = 'in_doubt' then 'in doubt: being looked up'
+    when u.item_state is null and u.excluded then 'excluded by a person'
+    when u.item_state is null and u.too_early then 'approved before export_from: not ours'
+    when u.item_state is null and u.booked then 'booked by another integration'
+    when u.item_state is null or (u.item_state = 'voided') then 'approved, waits for the next export'
+    when u.item_reason_code = 'booked_elsewhere' then 'booked elsewhere'
+    when u.item_state = 'pending' then 'taken, waits to be sent'
+    when u.item_state = 'sending' then 'being sent'
+    when u.item_state = 'accepted' then 'accepted, not yet seen in the ledger'
+    when u.item_state = 'exported' then 'booked'
+    when u.item_state = 'rejected' then 'rejected'
+    when u.item_state = 'in_doubt' then 'in doubt: being looked up'
   end as state,
-  i.voucher_number, i.reference, i.external_id, i.posting_date, i.amount, coalesce(i.currency, c.currency) as currency, i.booked_at,
-  coalesce(i.reason_code, case when e.claim_id is not null then 'excluded' end) as reason_code,
-  case when i.reason_code is null and e.claim_id is not null then jsonb_build_object('reason', e.reason) else i.reason_params end as reason_params,
-  coalesce(i.message, e.reason) as reason, r.what_to_do, i.run_id as run, i.attempt, i.next_look_at, c.id as claim_id
-from bilag.expense_claims c
-join bilag.integration_config g on g.org_id = c.org_id
-left join bilag.claim_exclusions e on e.integration_id = g.id and e.claim_id = c.id
-left join lateral (
-  select x.* from bilag.export_items x
-  where x.claim_id = c.id and x.integration_id = g.id and x.reverses is null order by x.id desc limit 1
-) as i on true
-left join bilag.reasons r on r.reason_code = coalesce(i.reason_code, case when e.claim_id is not null then 'excluded' end)
-where (c.status = 'approved' or i.id is not null)
-  and (bilag_internal.is_service() or c.org_id = any (array(select bilag_internal.my_finance_org_ids())));
+  u.voucher_number, u.reference, u.external_id, u.posting_date, u.amount, u.currency, u.booked_at,
+  u.reason_code, u.reason_params, u.reason, u.what_to_do, u.run, u.attempt, u.next_look_at, u.claim_id
+from (
+  select c.org_id, c.claim_number, g.integration_type, i.state as item_state, e.claim_id is not null as excluded,
+    c.approved_at < g.export_from as too_early, c.booked, i.reason_code as item_reason_code, i.voucher_number, i.reference, i.external_id,
+    i.posting_date, i.amount, coalesce(i.currency, c.currency) as currency, i.booked_at,
+    coalesce(i.reason_code, case when e.claim_id is not null then 'excluded' end) as reason_code,
+    case when i.reason_code is null and e.claim_id is not null then jsonb_build_object('reason', e.reason) else i.reason_params end as reason_params,
+    coalesce(i.message, e.reason) as reason, r.what_to_do, i.run_id as run, i.attempt, i.next_look_at, c.id as claim_id
+  from bilag.expense_claims c
+  join bilag.integration_config g on g.org_id = c.org_id
+  left join bilag.claim_exclusions e on e.integration_id = g.id and e.claim_id = c.id
+  left join lateral (
+    select x.* from bilag.export_items x
+    where x.claim_id = c.id and x.integration_id = g.id and x.reverses is null order by x.id desc limit 1
+  ) as i on true
+  left join bilag.reasons r on r.reason_code = coalesce(i.reason_code, case when e.claim_id is not null then 'excluded' end)
+  where (c.status = 'approved' or i.id is not null)
+    and ((select bilag_internal.is_service()) or c.org_id = any (array(select bilag_internal.my_finance_org_ids())))
+  union all
+  select m.org_id, m.claim_number, m.integration_type, m.item_state, m.excluded, m.too_early, m.booked, m.item_reason_code,
+    m.voucher_number, null, null, m.posting_date, m.amount, m.currency, m.booked_at,
+    coalesce(m.item_reason_code, case when m.excluded then 'excluded' end), null, null, null, null, null, null, m.claim_id
+  from bilag_internal.my_claim_exports() m
+) as u;
 
-comment on view bilag.claim_exports is 'One row per claim and integration: its state in plain words, its voucher, its reason and what to do.';
+comment on view bilag.claim_exports is
+  'One row per claim and integration: its state in plain words, its voucher, its reason and what to do. A claimant sees how their own stand.';
 
 create or replace view bilag.runs_in_progress with (security_invoker = true) as
 select o.name as organization, r.integration_type, r.status, r.waiting_reason_code, n.total, n.done,
@@ -75,10 +128,7 @@ select o.name as organization, r.integration_type, r.status, r.waiting_reason_co
   r.error ->> 'message' as last_error, r.id as run_id, r.org_id
 from bilag.export_runs r
 join bilag.organizations o on o.id = r.org_id
-cross join lateral (
-  select count(*) as total, count(*) filter (where i.state in ('exported', 'rejected')) as done
-  from bilag.export_items i where i.run_id = r.id
-) as n
+cross join lateral bilag_internal.run_progress(r.id) as n
 where r.finished_at is null
 order by r.enqueued_at;
 
@@ -109,7 +159,8 @@ from (
   from bilag.export_runs x left join bilag.reasons r on r.reason_code = x.waiting_reason_code
   where x.finished_at is null and x.status = 'waiting' and x.waiting_since < (select bilag_internal.clock_now()) - interval '15 minutes'
   union all
-  select i.org_id, i.integration_type, 'claim ' || c.claim_number, i.sent_at, i.message, r.what_to_do
+  -- Not the message: what a vendor says of a voucher may repeat its texts, and observers read this.
+  select i.org_id, i.integration_type, 'claim ' || c.claim_number, i.sent_at, replace(r.sentence, ': {message}', '.'), r.what_to_do
   from bilag.export_items i join bilag.expense_claims c on c.id = i.claim_id left join bilag.reasons r on r.reason_code = i.reason_code
   where i.next_look_at is not null and i.looks >= 3
 ) as s

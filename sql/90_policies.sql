@@ -56,7 +56,33 @@ create policy finance_sees_its_own on bilag.expense_claims for select to authent
   using (org_id = any (array(select bilag_internal.my_finance_org_ids())));
 
 create policy claimants_see_their_own on bilag.expense_claims for select to authenticated
-  using (claimant_user_id = (select auth.uid()) and org_id = any (array(select bilag_internal.my_org_ids())));
+  using (claimant_user_id = (select bilag_internal.caller()) and org_id = any (array(select bilag_internal.my_org_ids())));
+
+create policy claimants_see_their_own on bilag.expense_claim_lines for select to authenticated
+  using (claim_id = any (array(select bilag_internal.my_claim_ids())));
+
+create policy finance_adds_its_own on bilag.expense_claims for insert to authenticated
+  with check (org_id = any (array(select bilag_internal.my_finance_org_ids())));
+
+create policy finance_changes_its_own on bilag.expense_claims for update to authenticated
+  using (org_id = any (array(select bilag_internal.my_finance_org_ids())))
+  with check (org_id = any (array(select bilag_internal.my_finance_org_ids())));
+
+create policy finance_removes_its_own on bilag.expense_claims for delete to authenticated
+  using (org_id = any (array(select bilag_internal.my_finance_org_ids())));
+
+-- The claim, too: the primary key is asked before the foreign key, and would tell a stranger that a claim has such a line.
+create policy finance_adds_its_own on bilag.expense_claim_lines for insert to authenticated
+  with check (org_id = any (array(select bilag_internal.my_finance_org_ids()))
+    and exists (select from bilag.expense_claims c where c.id = claim_id and c.org_id = expense_claim_lines.org_id));
+
+create policy finance_changes_its_own on bilag.expense_claim_lines for update to authenticated
+  using (org_id = any (array(select bilag_internal.my_finance_org_ids())))
+  with check (org_id = any (array(select bilag_internal.my_finance_org_ids()))
+    and exists (select from bilag.expense_claims c where c.id = claim_id and c.org_id = expense_claim_lines.org_id));
+
+create policy finance_removes_its_own on bilag.expense_claim_lines for delete to authenticated
+  using (org_id = any (array(select bilag_internal.my_finance_org_ids())));
 
 create policy vocabulary_is_for_all on bilag.integration_types for select to authenticated, service_role, bilag_observer
   using (true);
@@ -215,4 +241,10 @@ create policy observers_watch_operations on bilag.worker_heartbeats for select t
   using (true);
 
 create policy observers_watch_operations on bilag.retry_schedule for select to bilag_observer
+  using (true);
+
+create policy observers_watch_operations on bilag.export_items for select to bilag_observer
+  using (true);
+
+create policy observers_watch_operations on bilag.expense_claims for select to bilag_observer
   using (true);

@@ -11,8 +11,10 @@ grant usage on schema bilag_internal to bilag_worker;
 -- What policies and views ask.
 grant execute on function
   bilag_internal.my_org_ids(), bilag_internal.my_finance_org_ids(), bilag_internal.is_service(), bilag_internal.clock_now(),
-  bilag_internal.tell(text, jsonb)
+  bilag_internal.tell(text, jsonb), bilag_internal.claims_by_state(uuid), bilag_internal.run_progress(uuid)
   to authenticated, service_role, bilag_observer;
+grant execute on function bilag_internal.caller(), bilag_internal.my_claim_ids(), bilag_internal.my_claim_exports()
+  to authenticated, service_role;
 grant execute on function bilag_internal.queue_lengths(), bilag_internal.dead_letters() to service_role, bilag_observer;
 
 -- The worker: its verbs, and not one table.
@@ -61,7 +63,6 @@ grant select on
   bilag.integration_config,
   bilag.export_schedules,
   bilag.export_runs,
-  bilag.export_lanes,
   bilag.integration_health_status,
   bilag.health_check_history,
   bilag.export_items,
@@ -80,10 +81,16 @@ grant select on
   to authenticated;
 
 grant select on
-  bilag.overview, bilag.claim_exports, bilag.runs_in_progress, bilag.open_alerts, bilag.attempts, bilag.schedule_drift
+  bilag.overview, bilag.claim_exports, bilag.runs_in_progress, bilag.stuck, bilag.open_alerts, bilag.attempts, bilag.schedule_drift
   to authenticated;
 
--- What a finance_admin may write.
+-- A lane without its lease token: whoever holds that may speak as the worker.
+grant select (
+    integration_id, org_id, integration_type, run_id, due_at, lease_until, leased_at, leased_by, deliver_until, deliveries, in_flight,
+    sending, voucher_number_last, failures, circuit_open_until)
+  on bilag.export_lanes to authenticated, bilag_observer;
+
+-- What a finance_admin may write. `booked` and `approved_in` of a claim are the machinery's.
 grant insert (org_id, integration_type, display_name, settings, enabled, health_mode, books, export_from, books_closed_until),
   update (display_name, settings, enabled, health_mode, books, export_from, books_closed_until) on bilag.integration_config to authenticated, service_role;
 grant insert, update, delete on bilag.account_mappings to authenticated, service_role;
@@ -91,12 +98,16 @@ grant insert (org_id, integration_type, frequency, run_at, run_on_day, time_zone
   update (frequency, run_at, run_on_day, time_zone, missed_run_policy, enabled), delete on bilag.export_schedules to authenticated, service_role;
 grant insert (org_id, integration_type, period_end, idempotency_key) on bilag.export_runs to authenticated, service_role;
 
--- An application server: everything to read, the nouns of the application to write. `booked` and `approved_in` are the machinery's.
-grant select on all tables in schema bilag to service_role;
-grant insert, update, delete on bilag.organizations, bilag.organization_members, bilag.expense_claim_lines to service_role;
-grant insert (id, org_id, claim_number, claimant_name, claimant_reference, claimant_user_id, currency, status, approved_at, documentation_url),
+grant insert (org_id, claim_number, claimant_name, claimant_reference, claimant_user_id, currency, status, approved_at, documentation_url),
   update (claim_number, claimant_name, claimant_reference, claimant_user_id, currency, status, approved_at, documentation_url), delete
-  on bilag.expense_claims to service_role;
+  on bilag.expense_claims to authenticated, service_role;
+-- A person does not choose the id: that one is taken would tell that another's claim has it.
+grant insert (id) on bilag.expense_claims to service_role;
+grant insert, update, delete on bilag.expense_claim_lines to authenticated, service_role;
+
+-- An application server: everything to read, the nouns of the application to write.
+grant select on all tables in schema bilag to service_role;
+grant insert, update, delete on bilag.organizations, bilag.organization_members to service_role;
 grant insert, update on bilag.integration_health_status, bilag.health_check_history to service_role;
 
 -- Operations, without names and without money.
@@ -105,7 +116,6 @@ grant select on
   bilag.integration_config,
   bilag.export_schedules,
   bilag.export_runs,
-  bilag.export_lanes,
   bilag.integration_health_status,
   bilag.health_check_history,
   bilag.integration_run_logs,
@@ -116,5 +126,14 @@ grant select on
   bilag.integration_types,
   bilag.reasons,
   bilag.alert_kinds,
-  bilag.queue_status, bilag.open_alerts, bilag.dead_letters, bilag.attempts, bilag.workers, bilag.schedule_drift
+  bilag.overview, bilag.runs_in_progress, bilag.stuck, bilag.queue_status, bilag.open_alerts, bilag.dead_letters, bilag.attempts,
+  bilag.workers, bilag.schedule_drift
   to bilag_observer;
+
+-- How vouchers stand, by number and state; not what is in them, whose they are, nor what a vendor said of one.
+grant select (
+    id, run_id, org_id, integration_id, integration_type, claim_id, position, revision, reverses, state, holds, books, suspect, reference,
+    voucher_number, posting_date, line_count, vehicle, attempt, correlation_id, sent_at, answered, absent_from, looked_at, next_look_at,
+    looks, last_look, look_first, booked_at, settled_at, reason_code, created_at)
+  on bilag.export_items to bilag_observer;
+grant select (id, org_id, claim_number, status, approved_at, booked, created_at) on bilag.expense_claims to bilag_observer;

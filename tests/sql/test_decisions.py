@@ -217,8 +217,8 @@ def test_only_what_is_in_doubt_is_resolved_and_only_by_two_words(org: Organisati
 @pytest.mark.parametrize("call", [MARK, EXCLUDE, INCLUDE, REOPEN])
 def test_only_finance_of_the_claims_organisation_decides(bilag: Bilag, org: Organisation, call: LiteralString) -> None:
     claim = org.claim("C-1")
-    for person in (org.member("member"), bilag.organisation("Other").member()):
-        with bilag.database.as_user(person) as connection, refused("KB003"):
+    for person, code in ((org.member("member"), "KB003"), (bilag.organisation("Other").member(), "KB002")):
+        with bilag.database.as_user(person) as connection, refused(code):
             connection.execute(call, [claim])
     with bilag.database.as_user(org.member()) as connection:
         connection.execute(call, [claim])

@@ -98,6 +98,19 @@ def test_an_application_with_its_own_members_replaces_one_function(bilag: Bilag,
         connection.execute("select bilag.request_export(%s, 'xledger')", [org.id])
 
 
+def test_a_role_that_bilag_does_not_know_gives_nothing(bilag: Bilag, org: Organisation) -> None:
+    """An application's own table may have people who were invited, or who left."""
+    bilag.database.connect().execute(
+        "create or replace function bilag_hooks.memberships() returns table (org_id uuid, role text) language sql"
+        " stable as $$ select o.id, r from bilag.organizations o, (values ('invited'), (null), ('Admin')) as r (r)"
+        " $$"
+    )
+    with bilag.database.as_user(uuid4()) as connection:
+        assert connection.execute("select count(*) from bilag.integration_config").fetchone() == (0,)
+        with refused("KB003"), connection.transaction():
+            connection.execute("select bilag.request_export(%s, 'xledger')", [org.id])
+
+
 def test_memberships_are_asked_once_per_statement_and_not_per_row(bilag: Bilag, org: Organisation) -> None:
     org.approve(200)
     person = org.member()

@@ -111,6 +111,7 @@ WRITES = {
     "export_schedules": "(org_id, integration_type, frequency) values (%s, 'xledger', 'daily')",
     "export_runs": "(org_id, integration_type) values (%s, 'xledger')",
     "integration_config": "(org_id, integration_type, settings) values (%s, 'other', '{}')",
+    "expense_claims": "(org_id, claim_number, status) values (%s, 'C-1', 'approved')",
 }
 
 
@@ -124,6 +125,43 @@ def test_finance_writes_in_its_own_organisation_and_nobody_else_does(bilag: Bila
                 connection.execute(insert, [org.id])
         with bilag.database.as_user(org.member()) as connection:
             connection.execute(insert, [org.id])
+
+
+def test_finance_enters_a_claim_with_its_lines_and_it_is_booked(
+    bilag: Bilag, org: Organisation, worker: FakeWorker
+) -> None:
+    with bilag.database.as_user(org.member()) as connection:
+        ((claim,),) = connection.execute(
+            "insert into bilag.expense_claims (org_id, claim_number, status)"
+            " values (%s, 'C-1', 'approved') returning id",
+            [org.id],
+        ).fetchall()
+        connection.execute(
+            "insert into bilag.expense_claim_lines (org_id, claim_id, line_no, category, amount)"
+            " values (%s, %s, 1, 'Taxi', 5)",
+            [org.id, claim],
+        )
+    org.request()
+    worker.work()
+    assert org.states() == {"C-1": "exported"}
+
+
+def test_a_claimant_sees_the_lines_of_their_own_claims(bilag: Bilag, org: Organisation) -> None:
+    claimant = org.member("member")
+    mine = org.claim("mine", claimant_user_id=claimant)
+    org.claim("another's", claimant_user_id=uuid4())
+    with bilag.database.as_user(claimant) as connection:
+        assert connection.execute("select claim_id from bilag.expense_claim_lines").fetchall() == [(mine,)]
+        assert connection.execute("update bilag.expense_claim_lines set amount = 9").rowcount == 0
+        assert connection.execute("update bilag.expense_claims set claimant_name = 'x'").rowcount == 0
+
+
+def test_a_member_does_not_read_the_token_of_a_lease(bilag: Bilag, org: Organisation) -> None:
+    for person, role in ((org.member(), "authenticated"), (uuid4(), "bilag_observer")):
+        with bilag.database.as_user(person, role) as connection:
+            connection.execute("select due_at, lease_until from bilag.export_lanes")
+        with bilag.database.as_user(person, role) as connection, pytest.raises(psycopg.errors.InsufficientPrivilege):
+            connection.execute("select lease_token from bilag.export_lanes")
 
 
 def test_finance_does_not_move_a_row_to_another_organisation(bilag: Bilag, org: Organisation) -> None:
