@@ -192,8 +192,8 @@ def test_a_finance_admin_closes_an_alert_with_a_note_and_it_is_audited(bilag: Bi
 
 def test_a_member_a_stranger_an_empty_note_and_no_alert_are_refused(bilag: Bilag, org: Organisation) -> None:
     alert = opened(bilag, org)
-    for person in (org.member("member"), bilag.organisation("Other").member()):
-        with refused("KB003"), bilag.database.as_user(person) as connection:
+    for person, code in ((org.member("member"), "KB003"), (bilag.organisation("Other").member(), "KB002")):
+        with refused(code), bilag.database.as_user(person) as connection:
             connection.execute(CLOSE, [alert, "mine"])
     with refused("KB001", "note is empty"):
         bilag.database.sql(CLOSE, alert, "  ")
