@@ -48,6 +48,7 @@ begin
   from (
     select x.integration_id, bilag_internal.lane_due(x) as due_at
     from bilag.export_lanes x where x.integration_id = any(integration_ids)
+    offset 0  -- else it would be asked twice
   ) as d
   where l.integration_id = d.integration_id and l.due_at is distinct from d.due_at;
   select array_agg(l.integration_id order by l.due_at, l.integration_id) into ready

@@ -17,7 +17,10 @@ begin
   new.integration_id := integration.id;
   new.status := 'queued';
   new.enqueued_at := bilag_internal.now();
-  new.due_at := bilag_internal.now();
+  -- Of slots that are caught up together the older goes first, so that each run finds the claims of its own period: a hair's breadth
+  -- earlier, for the lane has not been waiting since the slot.
+  new.due_at := bilag_internal.now() - case when new.trigger = 'schedule'
+    then greatest(bilag_internal.now() - new.scheduled_for, interval '0') / 1000000 else interval '0' end;
   -- Exclusive. Up to now includes what this very transaction approved.
   -- A scheduled run takes what was approved before its slot, however late it is.
   new.cutoff_at := coalesce(case when new.trigger = 'schedule' then new.scheduled_for end,

@@ -1,6 +1,10 @@
 -- When exports run by themselves. A schedule has one slot on each of its days: a local time in its zone, turned into an instant by
 -- AT TIME ZONE, so that 02:30 in a night that skips it or has it twice is one instant all the same. A slot has one run, by a unique
 -- index: a tick that is repeated, late or catching up cannot make a second.
+--
+-- next_run_at is a promise: once that moment has come its run is made, even if the schedule or the zone was changed before a tick
+-- saw it. covered_until is the last slot that a run was made for, and where the next period begins: periods follow each other without
+-- gap or overlap, whatever was skipped, coalesced, disabled or changed between them.
 
 create or replace function bilag_internal.day_number(run_on_day text) returns integer
 language sql immutable
@@ -11,7 +15,7 @@ comment on function bilag_internal.day_number(text) is 'The day as a number; nul
 create or replace function bilag_internal.slots(
   frequency text, run_at time, run_on_day text, zone text, first_day date, last_day date
 ) returns setof timestamptz
-language sql stable set search_path = pg_catalog, pg_temp
+language sql stable
 as $$
   select (d.day::date + run_at) at time zone zone
   from generate_series(first_day::timestamp, last_day::timestamp, interval '1 day') as d (day)
@@ -46,59 +50,106 @@ create or replace function bilag_internal.plan_schedule() returns trigger
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
 begin
-  if tg_op = 'INSERT' or not old.enabled or
-    (new.frequency, new.run_at, new.run_on_day, new.time_zone) is distinct from (old.frequency, old.run_at, old.run_on_day, old.time_zone) then
+  if tg_op = 'INSERT' then
     new.next_run_at := bilag_internal.next_slot(new, bilag_internal.now());
+  elsif not old.enabled or (new.org_id, new.frequency, new.run_at, new.run_on_day, new.time_zone)
+      is distinct from (old.org_id, old.frequency, old.run_at, old.run_on_day, old.time_zone) then
+    if not old.enabled or old.next_run_at > bilag_internal.now() then
+      new.next_run_at := bilag_internal.next_slot(new, bilag_internal.now());
+    end if;
   end if;
   new.updated_at := bilag_internal.now();
   return new;
 end $$;
 
-comment on function bilag_internal.plan_schedule() is 'A new, changed or re-enabled schedule starts with its next slot; nothing is caught up.';
+comment on function bilag_internal.plan_schedule() is
+  'A new, changed or re-enabled schedule goes on with its next slot; one that has come and that no tick has seen yet is kept.';
 
-create trigger plan_schedule before insert or update of frequency, run_at, run_on_day, time_zone, enabled on bilag.export_schedules
+create trigger plan_schedule before insert or update of org_id, frequency, run_at, run_on_day, time_zone, enabled on bilag.export_schedules
   for each row execute function bilag_internal.plan_schedule();
+
+create or replace function bilag_internal.plan_organisation() returns trigger
+language plpgsql security definer set search_path = pg_catalog, pg_temp
+as $$
+begin
+  update bilag.export_schedules s set next_run_at = bilag_internal.next_slot(s, bilag_internal.now()), updated_at = bilag_internal.now()
+  where s.org_id = new.id and s.time_zone is null and (not s.enabled or s.next_run_at > bilag_internal.now());
+  return null;
+end $$;
+
+comment on function bilag_internal.plan_organisation() is 'An organisation that moves to another time zone takes its schedules along.';
+
+create trigger plan_organisation after update of time_zone on bilag.organizations
+  for each row when (old.time_zone is distinct from new.time_zone) execute function bilag_internal.plan_organisation();
+
+create or replace function bilag_internal.due_slots(schedule bilag.export_schedules, zone text, until timestamptz)
+returns table (slot timestamptz, back bigint)
+language sql stable
+as $$
+  select u.slot, row_number() over (order by u.slot desc)
+  from (
+    select schedule.next_run_at as slot
+    union
+    select x.slot
+    from bilag_internal.slots(schedule.frequency, schedule.run_at, schedule.run_on_day, zone,
+      -- After years without a tick, too, only as far back as the last 31 can lie.
+      greatest((schedule.next_run_at at time zone zone)::date - 1, (until at time zone zone)::date
+        - case schedule.frequency when 'daily' then 33 when 'weekly' then 226 else 993 end),
+      (until at time zone zone)::date + 1) as x (slot)
+    where x.slot > schedule.next_run_at and x.slot <= until
+  ) as u
+$$;
+
+comment on function bilag_internal.due_slots(bilag.export_schedules, text, timestamptz) is
+  'The slot that was promised and those that came after it, each once, counted from the latest; of many the last 31 at the least.';
 
 create or replace function bilag_internal.make_due_runs() returns integer
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
 as $$
 declare
+  moment timestamptz := bilag_internal.now();
   due uuid[];
   made integer;
 begin
   select array_agg(s.id) into due
   from (
     select s.id from bilag.export_schedules s
-    where s.enabled and s.next_run_at <= bilag_internal.now() order by s.id for update skip locked
+    where s.enabled and s.next_run_at <= moment order by s.id for update skip locked
   ) as s;
   if due is null then
     return 0;
   end if;
-  insert into bilag.export_runs (org_id, integration_type, trigger, schedule_id, scheduled_for, period_start, period_end)
-  select s.org_id, s.integration_type, 'schedule', s.id, w.slot,
-    (coalesce(w.before, s.last_slot_at) at time zone z.zone)::date, (w.slot at time zone z.zone)::date
-  from bilag.export_schedules s
-  join bilag.integration_config c on c.org_id = s.org_id and c.integration_type = s.integration_type and c.enabled
-  join bilag.organizations o on o.id = s.org_id
-  cross join lateral (select coalesce(s.time_zone, o.time_zone) as zone) as z
-  cross join lateral (
-    select x.slot, lag(x.slot) over (order by x.slot) as before, row_number() over (order by x.slot desc) as back
-    from bilag_internal.slots(s.frequency, s.run_at, s.run_on_day, z.zone,
-      (s.next_run_at at time zone z.zone)::date - 1, (bilag_internal.now() at time zone z.zone)::date + 1) as x (slot)
-    where x.slot between s.next_run_at and bilag_internal.now()
-  ) as w
-  where s.id = any(due) and case s.missed_run_policy
-    -- A tick comes each minute; what is a quarter of an hour late was missed.
-    when 'skip' then w.back = 1 and w.slot > bilag_internal.now() - interval '15 minutes'
-    when 'coalesce' then w.back = 1
-    else w.back <= 31
-  end
-  order by w.slot, s.id
-  on conflict do nothing;
-  get diagnostics made = row_count;
-  update bilag.export_schedules s
-  set last_slot_at = s.next_run_at, next_run_at = bilag_internal.next_slot(s, bilag_internal.now())
-  where s.id = any(due);
+  with passed as materialized (
+    select s.id, s.org_id, s.integration_type, s.covered_until, o.time_zone, w.slot, c.enabled and case s.missed_run_policy
+      -- A tick comes each minute; what is a quarter of an hour late was missed.
+      when 'skip' then w.back = 1 and w.slot > moment - interval '15 minutes'
+      when 'coalesce' then w.back = 1
+      else w.back <= 31 end as runs
+    from bilag.export_schedules s
+    join bilag.integration_config c on c.org_id = s.org_id and c.integration_type = s.integration_type
+    join bilag.organizations o on o.id = s.org_id
+    cross join lateral bilag_internal.due_slots(s, coalesce(s.time_zone, o.time_zone), moment) as w
+    where s.id = any(due)
+  ), planned as (
+    select p.id, p.org_id, p.integration_type, p.slot, (p.slot at time zone p.time_zone)::date as day,
+      (coalesce(lag(p.slot) over (partition by p.id order by p.slot), p.covered_until) at time zone p.time_zone)::date as day_before
+    from passed p where p.runs
+  ), inserted as (
+    insert into bilag.export_runs (org_id, integration_type, trigger, schedule_id, scheduled_for, period_start, period_end)
+    -- Days, both inclusive; two slots of one day share it.
+    select p.org_id, p.integration_type, 'schedule', p.id, p.slot, case when p.day_before < p.day then p.day_before + 1
+      when p.day_before >= p.day then p.day end, p.day
+    from planned p
+    order by p.slot, p.id
+    on conflict do nothing
+    returning id
+  ), moved as (
+    update bilag.export_schedules s
+    set last_slot_at = l.slot, covered_until = coalesce(l.covered, s.covered_until), next_run_at = bilag_internal.next_slot(s, moment)
+    from (select p.id, max(p.slot) as slot, max(p.slot) filter (where p.runs) as covered from passed p group by p.id) as l
+    where s.id = l.id
+  )
+  select count(*) into made from inserted;
   return made;
 end $$;
 

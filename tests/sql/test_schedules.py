@@ -12,28 +12,14 @@ from tests.fix_bilag import NOON, Bilag, Organisation
 from tests.fix_postgres import Database
 from tests.sql.fake_worker import FakeWorker
 from tests.sql.sessions import two_sessions
+from tests.sql.slots import next_runs, runs, schedule
 
 SLOTS: LiteralString = "select bilag_internal.slots(%s, %s::time, %s, %s, %s, %s)"
-
-
-def schedule(org: Organisation, frequency: str = "daily", **columns: Any) -> None:
-    org.insert("export_schedules", {"integration_type": "xledger", "frequency": frequency, **columns})
 
 
 def slots(database: Database, frequency: str, at: str, day: str | None, first: date, last: date) -> list[datetime]:
     rows = database.sql(SLOTS, frequency, at, day, "Europe/Oslo", first, last)
     return [slot.astimezone(UTC) for (slot,) in rows]
-
-
-def next_runs(org: Organisation) -> list[datetime]:
-    return [at for (at,) in org.database.sql("select next_run_at from bilag.export_schedules order by created_at, id")]
-
-
-def runs(org: Organisation) -> list[tuple[Any, ...]]:
-    return org.database.sql(
-        "select scheduled_for, period_start::text, period_end::text, trigger"
-        " from bilag.export_runs order by scheduled_for"
-    )
 
 
 def test_a_night_that_skips_or_doubles_the_hour_has_one_slot_all_the_same(catalogue: Database) -> None:
@@ -118,14 +104,6 @@ def test_after_an_outage_missed_slots_are_skipped_coalesced_or_caught_up(
     assert next_runs(org) == [datetime(2026, 3, 6, 12, 0, tzinfo=UTC)]
 
 
-def test_catching_up_gives_each_run_its_own_period(bilag: Bilag, org: Organisation, worker: FakeWorker) -> None:
-    schedule(org, run_at="13:00", missed_run_policy="catch_up")
-    bilag.advance(days=2, hours=2)
-    worker.tick()
-    assert [end for _, _, end, _ in runs(org)] == ["2026-03-02", "2026-03-03", "2026-03-04"]
-    assert [start for _, start, _, _ in runs(org)][1:] == ["2026-03-02", "2026-03-03"]
-
-
 def test_a_disabled_schedule_or_integration_makes_no_run(bilag: Bilag, org: Organisation, worker: FakeWorker) -> None:
     schedule(org, run_at="13:00", enabled=False)
     bilag.advance(hours=2)
@@ -150,7 +128,7 @@ def test_what_a_schedule_may_say_is_checked(org: Organisation) -> None:
         {"frequency": "weekly"}, {"frequency": "weekly", "run_on_day": "8"}, {"frequency": "daily", "run_on_day": "1"},
         {"frequency": "monthly"}, {"frequency": "monthly", "run_on_day": "32"}, {"frequency": "hourly"},
         {"frequency": "monthly", "run_on_day": "first"}, {"frequency": "weekly", "run_on_day": "monday"},
-        {"frequency": "daily", "missed_run_policy": "hope"},
+        {"frequency": "daily", "missed_run_policy": "hope"}, {"frequency": "daily", "run_at": "24:00"},
     ]  # fmt: skip
     for columns in wrong:
         with pytest.raises(psycopg.errors.CheckViolation):
