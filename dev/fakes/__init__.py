@@ -7,7 +7,8 @@ with serving(XledgerFake()) as erp:
     erp.unused()              # scripted faults that never happened
 """
 
+from dev.fakes.dynamics365 import Dynamics365Fake
 from dev.fakes.server import serving
 from dev.fakes.xledger import XledgerFake
 
-__all__ = ["XledgerFake", "serving"]
+__all__ = ["Dynamics365Fake", "XledgerFake", "serving"]

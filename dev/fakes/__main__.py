@@ -1,25 +1,28 @@
 """``python -m dev.fakes --port N``: all fake accounting systems in one process, for compose, demo and chaos.
 
 Prints its base URL on the first line of stdout once it listens. ``--token NAME=TOKEN`` (repeatable) makes one legal
-entity per organisation in every fake; without it there is one, with the token ``test-token``.
+entity per organisation in every fake; without it there is one, with the token ``test-token``. Dynamics 365 takes the
+token for the client secret of an application.
 """
 
 from __future__ import annotations
 
 import argparse
 
+from dev.fakes.dynamics365 import Dynamics365Fake
 from dev.fakes.fake import Fake
 from dev.fakes.server import serve_forever
 from dev.fakes.xledger import XledgerFake
 
 
 def fakes(tokens: list[str], import_delay: float, latency: float) -> list[Fake]:
-    xledger = XledgerFake(token=None, import_delay=import_delay)
-    for pair in tokens or ["Frivillig Norge=test-token"]:
-        name, _, token = pair.partition("=")
-        xledger.add_owner(token or name, name)
-    xledger.latency = latency
-    return [xledger]
+    served: list[Fake] = [XledgerFake(token=None, import_delay=import_delay), Dynamics365Fake(token=None)]
+    for fake in served:
+        for pair in tokens or ["Frivillig Norge=test-token"]:
+            name, _, token = pair.partition("=")
+            fake.add_tenant(token or name, name)
+        fake.latency = latency
+    return served
 
 
 def main() -> None:

@@ -72,6 +72,7 @@ def state(fake: Fake, _request: Request, _body: dict[str, Any]) -> dict[str, Any
         "switches": {name: getattr(fake, name) for name in fake.switches},
         "booked": len(fake.ledger.vouchers()),
         **fake.counts(),
+        **fake.facts(),
     }
 
 

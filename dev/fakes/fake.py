@@ -79,6 +79,10 @@ class Fake(Dial, ABC):
         """What the system holds besides its ledger, such as rows that wait to be imported."""
         return {}
 
+    def facts(self) -> Mapping[str, str]:
+        """What a client must know besides the URL, such as where tokens are given."""
+        return {}
+
     @abstractmethod
     def add_tenant(self, token: str, name: str = "Frivillig Norge", code: str | None = None) -> str:
         """A legal entity of its own, reached by this token; returns its code."""
