@@ -13,6 +13,7 @@ create table bilag.integration_types (
   confirms_later       boolean not null default false,
   needs_credential     boolean not null default true,
   foreign_currency     boolean not null default false,
+  own_currency_when    jsonb not null default '{}',
   makes_file           boolean not null default false,
   absence_after        interval,
   hosts                text[] not null default '{}',
@@ -27,6 +28,7 @@ alter table bilag.integration_types enable row level security;
 
 comment on table bilag.integration_types is 'Accounting systems that Bilag can book in, as their adapters announced them.';
 comment on column bilag.integration_types.settings_schema is 'JSON schema of integration_config.settings; checked at INSERT and UPDATE.';
+comment on column bilag.integration_types.own_currency_when is 'Settings with which only the ledger''s own currency is booked, although foreign_currency is true.';
 comment on column bilag.integration_types.absence_after is 'How long after an unanswered write a look-up that finds nothing may be believed; null: never.';
 comment on column bilag.integration_types.hosts is 'The vendor''s own hosts.';
 comment on column bilag.integration_types.allowed_hosts is 'Other hosts that allow_host() has permitted.';

@@ -6,26 +6,28 @@ language sql volatile security definer set search_path = pg_catalog, pg_temp
 as $$
   insert into bilag.integration_types as t (
     integration_type, display_name, settings_schema, vouchers_per_batch, lines_per_batch, parallel_calls, finds,
-    confirms_later, needs_credential, foreign_currency, makes_file, absence_after, hosts, identity_settings)
+    confirms_later, needs_credential, foreign_currency, own_currency_when, makes_file, absence_after, hosts, identity_settings)
   select a."integrationType", a."displayName", a."settingsSchema", a."vouchersPerBatch", a."linesPerBatch", a."parallelCalls",
-    a."finds", a."confirmsLater", a."needsCredential", a."foreignCurrency", a."makesFile",
+    a."finds", a."confirmsLater", a."needsCredential", a."foreignCurrency", coalesce(a."ownCurrencyWhen", '{}'),
+    a."makesFile",
     make_interval(secs => a."absenceAfterSeconds"), coalesce(a."hosts", '{}'), coalesce(a."identitySettings", '{}')
   from jsonb_to_record(announcement) as a (
     "integrationType" text, "displayName" text, "settingsSchema" jsonb, "vouchersPerBatch" integer, "linesPerBatch" integer,
     "parallelCalls" integer, "finds" boolean, "confirmsLater" boolean, "needsCredential" boolean, "foreignCurrency" boolean,
-    "makesFile" boolean, "absenceAfterSeconds" double precision, "hosts" text[], "identitySettings" text[])
+    "ownCurrencyWhen" jsonb, "makesFile" boolean, "absenceAfterSeconds" double precision, "hosts" text[], "identitySettings" text[])
   on conflict (integration_type) do update set
     display_name = excluded.display_name, settings_schema = excluded.settings_schema,
     vouchers_per_batch = excluded.vouchers_per_batch, lines_per_batch = excluded.lines_per_batch,
     parallel_calls = excluded.parallel_calls, finds = excluded.finds, confirms_later = excluded.confirms_later,
     needs_credential = excluded.needs_credential, foreign_currency = excluded.foreign_currency,
+    own_currency_when = excluded.own_currency_when,
     makes_file = excluded.makes_file, absence_after = excluded.absence_after, hosts = excluded.hosts,
     identity_settings = excluded.identity_settings, announced_at = now()
   where (t.display_name, t.settings_schema, t.vouchers_per_batch, t.lines_per_batch, t.parallel_calls, t.finds, t.confirms_later,
-      t.needs_credential, t.foreign_currency, t.makes_file, t.absence_after, t.hosts, t.identity_settings)
+      t.needs_credential, t.foreign_currency, t.own_currency_when, t.makes_file, t.absence_after, t.hosts, t.identity_settings)
     is distinct from (excluded.display_name, excluded.settings_schema, excluded.vouchers_per_batch, excluded.lines_per_batch,
       excluded.parallel_calls, excluded.finds, excluded.confirms_later, excluded.needs_credential, excluded.foreign_currency,
-      excluded.makes_file, excluded.absence_after, excluded.hosts, excluded.identity_settings)
+      excluded.own_currency_when, excluded.makes_file, excluded.absence_after, excluded.hosts, excluded.identity_settings)
 $$;
 
 comment on function bilag_internal.announce_type(jsonb) is 'An adapter introduces itself; called by bilag migrate for each adapter.';

@@ -79,7 +79,7 @@ as $$
       coalesce(c.settings ->> 'settlement', 'account') as settlement,
       coalesce(c.settings ->> 'posting_date', 'approved') as posting_date_rule,
       coalesce(c.settings ->> 'closed_period', 'move') as closed_period,
-      t.lines_per_batch, t.foreign_currency
+      t.lines_per_batch, t.foreign_currency and (t.own_currency_when = '{}' or not c.settings @> t.own_currency_when) as foreign_currency
     from unnest(integration_ids, claim_ids, period_ends) as p (integration_id, claim_id, period_end)
     join bilag.integration_config c on c.id = p.integration_id
     join bilag.integration_types t on t.integration_type = c.integration_type

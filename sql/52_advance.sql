@@ -34,6 +34,7 @@ begin
     where w.n = 1 or (w.lines <= t.lines_per_batch and (not q.suspecting or w.n <= greatest(1, w.candidates * 2 / 5)))
   ) as p
   where r.id = any(run_ids);
+  perform bilag_internal.begin_files(run_ids);
 
   with sent as (
     update bilag.export_items i
@@ -195,11 +196,13 @@ begin
     select jsonb_build_object(
       'lane', l.integration_id, 'token', l.lease_token, 'leaseSeconds', l.lease_seconds, 'deliverySeconds', l.delivery_seconds,
       'runId', case when i.kind = 'post' then r.id end, 'orgId', l.org_id, 'integrationType', l.integration_type,
-      'settings', c.settings, 'allowedHosts', t.allowed_hosts, 'credentialVersion', c.credential_version, 'kind', i.kind,
+      'settings', coalesce((select f.settings from bilag_internal.files_begun f where f.run_id = r.id), c.settings),
+      'allowedHosts', t.allowed_hosts, 'credentialVersion', c.credential_version, 'kind', i.kind,
       'correlationId', case when i.kind = 'post' then r.correlation_id else gen_random_uuid() end,
       'vehicle', min(i.vehicle), 'absenceAfterSeconds', extract(epoch from t.absence_after),
       'items', jsonb_agg(jsonb_build_object(
         'id', i.id, 'attempt', i.attempt, 'sentAt', i.sent_at, 'answered', i.answered, 'externalId', i.external_id,
+        'recovered', i.look_first, 'lastLook', i.last_look,
         'voucher', i.voucher) order by i.voucher_number, i.id))
     from (
       select i.*, case when i.id = any(marked) then 'post' when i.state = 'in_doubt' then 'find' else 'confirm' end as kind

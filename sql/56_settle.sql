@@ -11,6 +11,7 @@ declare
   exported bigint[];
   doubles integer;
   other_ledger uuid[];
+  filing uuid[];
 begin
   select array_agg(i.id) into ids
   from (
@@ -37,6 +38,11 @@ begin
       -- The one that the look was handed out with, and none has come since that it may have fetched instead.
       select (i.credential_version, c.credential_version) is not distinct from (l.credential_version, l.credential_version) as same_credential
     ) as s);
+
+  filing := bilag_internal.making_files(told);
+  if filing is not null then
+    told := bilag_internal.filed(told, filing, reports);
+  end if;
 
   -- What the vendor had confirmed is not there under the new one: it reaches another ledger, and nothing more is sent to that.
   other_ledger := array(
@@ -94,6 +100,7 @@ begin
     ) as n
     cross join lateral (
       select case
+        when n.state = 'exported' then case when x.kind = 'post' then x.reason_code end  -- a remark on what was booked
         when n.state = 'rejected' then coalesce(x.reason_code, case when o.state = 'accepted' then 'import_error' else 'refused_by_vendor' end)
         when n.state = 'voided' then case when o.last_look then 'not_booked' else 'run_ended' end
         when x.outcome = 'import_error' then 'import_error'
@@ -134,6 +141,9 @@ begin
   select array_agg(s.id) filter (where s.state = 'exported'), (select count(*) from doubled) into exported, doubles from settled s;
 
   perform bilag_internal.book(exported);
+  if filing is not null then
+    perform bilag_internal.keep_pieces(exported, reports);
+  end if;
   perform bilag_internal.raise_look_alerts(ids);
 end $$;
 

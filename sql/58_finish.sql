@@ -74,6 +74,7 @@ begin
   update bilag.export_lanes l set run_id = null, in_flight = false
   where l.run_id = any(ending) or l.run_id = any(patient);
   if finished is not null then
+    perform bilag_internal.make_files(ending);
     perform bilag_internal.record_ends(finished);
   end if;
 end $$;

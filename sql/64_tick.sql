@@ -70,7 +70,7 @@ begin
   -- What was in doubt may have been settled, and sent again, in the time that is forgotten; and a worker that held a lease may use it
   -- to its end.
   update bilag.export_items i
-  set answered = false, looked_at = null,
+  set answered = false, looked_at = null, look_first = true,
     absent_from = coalesce(bilag_internal.now() + t.absence_after + make_interval(secs => l.lease_seconds), 'infinity')
   from bilag.export_lanes l, bilag.integration_types t
   where i.state = 'in_doubt' and i.next_look_at is not null and l.integration_id = i.integration_id
@@ -111,6 +111,11 @@ as $$
   from bilag.expense_claims x, bilag.installation h, bilag.integration_types t, bilag.integration_config c, bilag.export_lanes l
   where x.id = i.claim_id and c.id = i.integration_id and l.integration_id = i.integration_id and i.state = 'pending' and least(x.approved_at, x.created_at) < h.recover_before and t.integration_type = i.integration_type and t.finds
     and (run_ids is null or i.run_id = any(run_ids))
+    -- A person has said of it already, since the restore, that it is not booked.
+    and not exists (
+      select from bilag.export_items o
+      where o.claim_id = i.claim_id and o.integration_id = i.integration_id and o.reason_code = 'not_booked' and o.look_first
+        and o.settled_at > h.recover_before - interval '1 day')
 $$;
 
 comment on function bilag_internal.doubt_recovered(uuid[]) is 'Puts pending items of a recovered database in doubt, to be found or proven absent.';

@@ -36,6 +36,7 @@ grant execute on function
   bilag.preview_export(uuid, text, date, integer),
   bilag.export_status(uuid),
   bilag.export_report(uuid),
+  bilag.export_file(uuid),
   bilag.cancel_export(uuid, text),
   bilag.retry_export(uuid),
   bilag.explain_claim(uuid, text),

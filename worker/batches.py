@@ -30,6 +30,8 @@ def _sending(item: Mapping[str, Any]) -> Sending:
         sent_at=datetime.fromisoformat(sent_at) if sent_at else _NEVER,
         answered=bool(item.get("answered")),
         external_id=item.get("externalId"),
+        recovered=bool(item.get("recovered")),
+        last_look=bool(item.get("lastLook")),
     )
 
 

@@ -20,6 +20,7 @@ from uuid import UUID
 if TYPE_CHECKING:  # heavy imports stay out of the worker's start
     from pydantic import SecretStr
 
+    from worker.frame import Frame
     from worker.http import Http
     from worker.settings_schema import AdapterSettings
 
@@ -61,13 +62,19 @@ class Voucher:
 
 @dataclass(frozen=True, slots=True)
 class Sending:
-    """A voucher in one attempt. ``sent_at`` is when it was first marked to be sent: the system holds nothing older."""
+    """A voucher in one attempt. ``sent_at`` is when it was first marked to be sent: the system holds nothing older.
+
+    ``recovered``: after a restore, the database may have forgotten that it was sent. ``last_look``: a person says that
+    it is not booked.
+    """
 
     voucher: Voucher
     attempt: int
     sent_at: datetime
     answered: bool = False
     external_id: str | None = None
+    recovered: bool = False
+    last_look: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +108,10 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The verdict on one voucher. ``reason_code`` is one of ``bilag.reasons``."""
+    """The verdict on one voucher. ``reason_code`` is one of ``bilag.reasons``; with a success it is a remark.
+
+    ``content`` is the voucher as it stands in the file, from an adapter that makes files.
+    """
 
     reference: str
     verdict: Verdict
@@ -109,6 +119,7 @@ class Outcome:
     reason_code: str | None = None
     reason_params: Mapping[str, Any] = field(default_factory=dict)
     message: str | None = None
+    content: bytes | None = None
 
 
 class Presence(StrEnum):
@@ -161,6 +172,8 @@ class Capabilities:
     the request may still be on its way into the system. ``None``: the adapter can never prove absence.
     ``hosts``: the vendor's own hosts; a URL in the settings to any other host is refused until it is allowed.
     ``identity_settings``: the settings that decide which ledger is reached.
+    ``own_currency_when``: settings with which only the ledger's own currency is booked, although ``foreign_currency``.
+    ``makes_file``: nothing is sent; every success carries its ``content``, and :meth:`Adapter.frame` what is around it.
     """
 
     vouchers_per_batch: int
@@ -170,6 +183,7 @@ class Capabilities:
     confirms_later: bool = False
     needs_credential: bool = True
     foreign_currency: bool = False
+    own_currency_when: Mapping[str, str] = field(default_factory=dict)
     makes_file: bool = False
     absence_after: timedelta | None = timedelta(0)
     hosts: tuple[str, ...] = ()
@@ -212,6 +226,10 @@ class Adapter(ABC):
     async def confirm(self, batch: Batch, call: Call) -> Sequence[Finding]:
         """Ask what became of vouchers that the system accepted. By default the same look-up as ``find``."""
         return await self.find(batch, call)
+
+    def frame(self, settings: AdapterSettings) -> Frame | None:
+        """What stands around the vouchers of a run's file. Asked of an adapter that makes files, after every batch."""
+        return None
 
     @abstractmethod
     async def check(self, call: Call) -> HealthResult:

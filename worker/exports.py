@@ -90,6 +90,7 @@ class _Invocation:
             else:
                 await self._settle_doubt(error)
         else:
+            self._tally.frame = self._adapter.frame(self._call.settings)
             self._settle(outcomes)
 
     async def find(self) -> None:
@@ -173,6 +174,7 @@ class _Invocation:
                 reason_code=outcome.reason_code,
                 reason_params=outcome.reason_params,
                 message=outcome.message,
+                content=outcome.content,
             )
 
     def _options(self, timeout: float | None) -> RetryOptions:

@@ -6,13 +6,17 @@ when its write had not begun, and ``unknown`` otherwise: those are looked up, ne
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from worker import redaction, telemetry
 from worker.errors import BilagError
+
+if TYPE_CHECKING:
+    from worker.frame import Frame
 
 
 @dataclass(slots=True)
@@ -33,12 +37,14 @@ class Tally:
     """The running account of one job. ``job`` is the job as the database gave it.
 
     ``writing``: a write has begun and may arrive. ``release``: this delivery is over, the lane goes on in another.
+    ``frame``: what stands around the vouchers, when they go into a file.
     """
 
     job: Mapping[str, Any]
     writing: bool = False
     failure: Failure | None = None
     release: bool = False
+    frame: Frame | None = None
     _results: dict[int, dict[str, Any]] = field(default_factory=dict)
 
     def settle(
@@ -50,6 +56,7 @@ class Tally:
         reason_code: str | None = None,
         reason_params: Mapping[str, Any] | None = None,
         message: str | None = None,
+        content: bytes | None = None,
     ) -> None:
         """Note what became of one item; a later word about it replaces the earlier."""
         self._results[item_id] = {
@@ -59,6 +66,8 @@ class Tally:
             "reasonParams": dict(reason_params or {}),
             "message": redaction.message(message) if message else None,
         }
+        if content is not None:
+            self._results[item_id]["content"] = b64encode(content).decode("ascii")
 
     def outcome_of(self, item_id: int) -> str | None:
         result = self._results.get(item_id)
@@ -73,6 +82,7 @@ class Tally:
             results.append({"id": item["id"], "attempt": item["attempt"], **known})
         return {
             **{key: self.job.get(key) for key in ("lane", "token", "runId", "kind", "correlationId")},
+            **({"file": self.frame.as_json()} if self.frame else {}),
             "results": results,
             "failure": self.failure.as_json() if self.failure else None,
             "release": release or self.release,

@@ -1,7 +1,8 @@
 """What every adapter promises, whatever system is behind it.
 
-An adapter's test inherits :class:`AdapterContract` and gives it a fixture ``vendor``. What an adapter announces about
-itself (that it finds, that absence can be believed after a while) is tested as announced.
+An adapter's test inherits :class:`AdapterContract` and gives it a fixture ``vendor``; one that makes files, which
+nobody can call, inherits :class:`BookingContract`. What an adapter announces about itself (that it finds, that absence
+can be believed after a while) is tested as announced.
 """
 
 from __future__ import annotations
@@ -30,10 +31,10 @@ async def failed_post(vendor: Vendor, *vouchers: Voucher, timeout: float = 10.0)
     return raised.value
 
 
-class AdapterContract:
-    key: ClassVar[str]
+class BookingContract:
+    """What holds also for a system that nobody can call, such as a file."""
 
-    # -- what it says of itself ----------------------------------------------------------------------------------------
+    key: ClassVar[str]
 
     def test_it_announces_itself_in_words_that_the_database_can_check(self) -> None:
         announced = next(one for one in adapters.announcements() if one["integrationType"] == self.key)
@@ -46,12 +47,10 @@ class AdapterContract:
         assert set(announced["identitySettings"]) <= schema["properties"].keys()
         assert announced["linesPerBatch"] >= 2 * announced["vouchersPerBatch"]
 
-    # -- booking -------------------------------------------------------------------------------------------------------
-
     @pytest.mark.anyio
     async def test_vouchers_are_booked_to_the_cent_with_our_reference_and_number(self, vendor: Vendor) -> None:
         vouchers = [vendor.voucher("1250.00"), vendor.voucher("0.01", "99.99"), vendor.voucher("9999999.95", "-0.05")]
-        outcomes = await vendor.adapter.post(batch(*vouchers), vendor.call())
+        outcomes = await vendor.post(*vouchers)
         assert sorted(outcome.reference for outcome in outcomes) == sorted(references(vouchers))
         assert {outcome.verdict for outcome in outcomes} <= {Verdict.ACCEPTED, Verdict.EXPORTED}
         vendor.finish()
@@ -62,6 +61,19 @@ class AdapterContract:
             assert [(entry.account, entry.amount) for entry in booked.entries] == [
                 (line.account, line.amount) for line in voucher.lines
             ]
+
+    @pytest.mark.anyio
+    async def test_a_check_says_healthy_and_how_long_it_took(self, vendor: Vendor) -> None:
+        result = await vendor.adapter.check(vendor.call())
+        assert (result.status, result.error) == (Health.HEALTHY, None)
+        assert result.latency_ms >= 0
+        assert result.checked_at.tzinfo is not None
+
+
+class AdapterContract(BookingContract):
+    """What holds for every system at the other end of a line."""
+
+    # -- booking -------------------------------------------------------------------------------------------------------
 
     @pytest.mark.anyio
     async def test_every_request_carries_the_correlation_id_and_the_adapter_calls_once(self, vendor: Vendor) -> None:
@@ -172,13 +184,6 @@ class AdapterContract:
         error = await failed_post(vendor, vendor.voucher())
         told = "".join(traceback.format_exception(error)) + repr(error) + str(vars(error))
         assert vendor.secret not in told
-
-    @pytest.mark.anyio
-    async def test_a_check_says_healthy_and_how_long_it_took(self, vendor: Vendor) -> None:
-        result = await vendor.adapter.check(vendor.call())
-        assert (result.status, result.error) == (Health.HEALTHY, None)
-        assert result.latency_ms >= 0
-        assert result.checked_at.tzinfo is not None
 
     @pytest.mark.anyio
     async def test_a_check_of_a_system_that_is_down_fails(self, vendor: Vendor) -> None:

@@ -120,6 +120,7 @@ def test_every_adapter_announces_itself_in_json() -> None:
         "confirmsLater": True,
         "needsCredential": True,
         "foreignCurrency": False,
+        "ownCurrencyWhen": {},
         "makesFile": False,
         "absenceAfterSeconds": 60,
         "hosts": ["www.xledger.net", "demo.xledger.net"],

@@ -14,7 +14,7 @@ from pydantic import SecretStr
 
 from dev.fakes.fake import Fake
 from worker import adapters
-from worker.contract import Adapter, Batch, Call, Line, Sending, Voucher
+from worker.contract import Adapter, Batch, Call, Line, Outcome, Sending, Voucher
 from worker.http import Client
 
 _serial = count(1)
@@ -72,6 +72,10 @@ class Vendor:
         ]
         settlement = Line(len(lines) + 1, self.settlement_account, -sum(debits, Decimal(0)), "Oppgjør")
         return voucher_of(*lines, settlement)
+
+    async def post(self, *vouchers: Voucher) -> Sequence[Outcome]:
+        """Send them in one batch."""
+        return await self.adapter.post(batch(*vouchers), self.call())
 
     async def close(self) -> None:
         for client in self.clients:

@@ -14,6 +14,7 @@ from tests.sql.fake_worker import FakeWorker
 ROLES = ["anon", "authenticated", "service_role", "bilag_worker", "bilag_observer"]
 PEOPLE = {
     "request_export", "preview_export", "export_status", "export_report", "cancel_export", "retry_export",
+    "export_file",
     "explain_claim", "resolve_in_doubt", "mark_booked", "exclude_claim", "include_claim", "reopen_claim",
     "set_integration_credential", "pause_integration", "resume_integration", "resolve_alert", "upsert_claims",
 }  # fmt: skip
@@ -178,6 +179,7 @@ def test_somebody_of_another_organisation_may_call_nothing_on_this_one(bilag: Bi
     stranger = bilag.organisation("Other").member()
     calls = {
         "request_export(%s, 'xledger')": org.id, "preview_export(%s, 'xledger')": org.id, "export_status(%s)": run,
+        "export_file(%s)": run,
         "export_report(%s)": run, "cancel_export(%s)": run, "retry_export(%s)": run, "explain_claim(%s, 'C-1')": org.id,
         "resolve_in_doubt(%s, 'xledger', 'booked')": claim, "mark_booked(%s, 'xledger', 'V', null)": claim,
         "exclude_claim(%s, 'xledger', 'x')": claim, "include_claim(%s, 'xledger')": claim,

@@ -135,6 +135,7 @@ def _announcement(adapter: Adapter) -> dict[str, Any]:
         "confirmsLater": can.confirms_later,
         "needsCredential": can.needs_credential,
         "foreignCurrency": can.foreign_currency,
+        "ownCurrencyWhen": dict(can.own_currency_when),
         "makesFile": can.makes_file,
         "absenceAfterSeconds": None if can.absence_after is None else can.absence_after.total_seconds(),
         "hosts": list(can.hosts),

@@ -1,0 +1,56 @@
+"""A worker driven by hand whose files are rendered by the real adapter."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from tests.fix_bilag import Organisation
+from tests.sql.fake_worker import FakeWorker, Job, Report
+from worker import adapters
+from worker.batches import batch_of
+from worker.calls import call_of
+from worker.credentials import CredentialProvider
+from worker.http import Client
+from worker.reports import Tally
+
+
+async def _no_secret(_integration: Any) -> None:
+    raise AssertionError("a file needs no credential")
+
+
+class FileWorker(FakeWorker):
+    """``render`` does a job without reporting it."""
+
+    def render(self, job: Job) -> Report:
+        tally = Tally(job)
+        adapter = adapters.load(job["integrationType"])
+        call = call_of(job, adapter, Client(), CredentialProvider(_no_secret))
+        if job["kind"] != "post":
+            found = asyncio.run(adapter.find(batch_of(job), call))
+            outcomes = [(finding.reference, finding.presence.value, finding) for finding in found]
+        else:
+            tally.frame = adapter.frame(call.settings)
+            posted = asyncio.run(adapter.post(batch_of(job), call))
+            outcomes = [(outcome.reference, outcome.verdict.value, outcome) for outcome in posted]  # type: ignore[misc]
+        ids = {item["voucher"]["reference"]: item["id"] for item in job["items"]}
+        for reference, word, said in outcomes:
+            facts = {name: getattr(said, name, None) for name in ("external_id", "reason_code", "message", "content")}
+            tally.settle(ids[reference], word, reason_params=getattr(said, "reason_params", None), **facts)
+        return tally.report(release=False)
+
+    def export(self) -> int:
+        """Claim, render and settle until nothing is due; how many jobs were done."""
+        done = 0
+        while jobs := self.claim():
+            while jobs:
+                assert done < 2000, "the same work comes again and again"
+                done += len(jobs)
+                jobs = self.tell(*map(self.render, jobs))
+        return done
+
+
+def file_of(org: Organisation, run: Any) -> bytes | None:
+    """What the table holds of a run's file; None when it has none."""
+    rows = org.database.sql("select content from bilag.export_files where run_id = %s", run)
+    return rows[0][0] if rows else None
