@@ -113,6 +113,18 @@ as $$
 begin
   perform length(s.decrypted_secret) from vault.decrypted_secrets s limit 1;  -- decrypts one: without the root key there is no answer
   return true;
+exception
+  when undefined_table then
+    perform bilag_internal.complain('KB021', 'There is no Vault in this database: vault.decrypted_secrets does not exist.',
+      'create extension supabase_vault; on a plain server, restore the schema vault from a backup.');
+  when insufficient_privilege then
+    perform bilag_internal.complain('KB021', format('%s, who owns the functions of Bilag, may not read Vault: %s.', current_user, sqlerrm),
+      format('As the owner of the schema vault: grant usage on schema vault to %1$I; grant select on vault.secrets, '
+        'vault.decrypted_secrets to %1$I; grant execute on all functions in schema vault to %1$I.', current_user));
+  when data_exception or internal_error then
+    perform bilag_internal.complain('KB021', format('Vault does not open its secrets: %s.', sqlerrm),
+      'Its root key is another project''s, as after a dump was restored elsewhere. Put the key back, or set each secret again.');
 end $$;
 
-comment on function bilag_internal.vault_answers() is 'Reads Vault once, so that a worker fails at its start and not at its first voucher.';
+comment on function bilag_internal.vault_answers() is
+  'Reads Vault once, so that a worker fails at its start and not at its first voucher; KB021 says what is wrong.';

@@ -127,11 +127,20 @@ def test_a_voucher_that_an_accountant_deleted_is_never_sent_again_on_a_guess(
 
 
 @story(hasty=True)
+def test_two_workers_on_one_integration_never_send_side_by_side(here: Installation, erp: XledgerFake) -> None:
+    on_one_integration(here, erp, workers=2)
+
+
+@story(hasty=True)
 def test_four_workers_on_one_integration_never_send_side_by_side(here: Installation, erp: XledgerFake) -> None:
+    on_one_integration(here, erp, workers=4)
+
+
+def on_one_integration(here: Installation, erp: XledgerFake, workers: int) -> None:
     here.small_batches(4)
     org = here.organisation(claims=60)
     erp.latency = 0.05
-    for _ in range(4):
+    for _ in range(workers):
         here.worker()
     org.request()
     assert here.until_right().booked == 60
@@ -140,11 +149,20 @@ def test_four_workers_on_one_integration_never_send_side_by_side(here: Installat
 
 
 @story(hasty=True)
+def test_two_workers_on_many_integrations_book_each_claim_once(here: Installation, erp: XledgerFake) -> None:
+    on_many_integrations(here, erp, workers=2)
+
+
+@story(hasty=True)
 def test_four_workers_on_many_integrations_book_each_claim_once(here: Installation, erp: XledgerFake) -> None:
+    on_many_integrations(here, erp, workers=4)
+
+
+def on_many_integrations(here: Installation, erp: XledgerFake, workers: int) -> None:
     here.small_batches(4)
     erp.latency = 0.05
     orgs = [here.organisation(f"Lag {n}", claims=12) for n in range(8)]
-    for _ in range(4):
+    for _ in range(workers):
         here.worker()
     for org in orgs:
         org.request()

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import psycopg
 import pytest
 from psycopg import errors
 
 from tests.fix_vault import KB021, keep, read, use_key
+from worker.places import MIGRATIONS
+
+SECRETS = Path(__file__).parents[2] / "docs/secrets.md"
 
 
 def test_a_secret_comes_back_as_it_went_in(vault: psycopg.Connection) -> None:
@@ -136,3 +142,31 @@ def test_secrets_can_be_carried_over_to_another_vault(vault: psycopg.Connection)
     vault.execute("alter schema vault rename to vault_before")
     row = vault.execute("select name, vault_before.open_sealed(secret) from vault_before.secrets").fetchone()
     assert row == ("integration_1_api_key", "hush")
+
+
+def test_the_documented_rotation_of_the_root_key_seals_every_secret_anew(vault: psycopg.Connection) -> None:
+    for n in range(3):
+        keep(vault, f"token {n}", f"integration_{n}_api_key")
+    second = use_key(vault, "second.key", "f" * 64)
+    use_key(vault, "right.key")
+    (rotate, _move) = re.findall(r"```sql\n(.*?)```", SECRETS.read_text("utf-8"), re.DOTALL)
+    vault.execute(rotate.replace("/etc/postgresql/bilag-vault-2.key", second).encode())
+    assert [read(vault, f"integration_{n}_api_key") for n in range(3)] == ["token 0", "token 1", "token 2"]
+    use_key(vault, "right.key")
+    with pytest.raises(psycopg.Error, match="does not open secret"):
+        read(vault, "integration_0_api_key")
+
+
+def test_the_documented_move_carries_every_secret_into_the_extension(vault: psycopg.Connection) -> None:
+    keep(vault, "a token", "integration_1_api_key")
+    (_rotate, move) = re.findall(r"```sql\n(.*?)```", SECRETS.read_text("utf-8"), re.DOTALL)
+    # No extension of Supabase's here: in its place the stand-in again, empty and under another key.
+    vault.execute("create table public.stand_in (made text)")
+    vault.execute("insert into public.stand_in values (%s)", ((MIGRATIONS / "0002_vault.sql").read_text("utf-8"),))
+    other = use_key(vault, "extension.key", "e" * 64)
+    use_key(vault, "right.key")
+    extension = (
+        f"execute (select made from public.stand_in); perform set_config('bilag.vault_key_file', '{other}', false);"
+    )
+    vault.execute(move.replace("create extension supabase_vault;", extension).encode())
+    assert read(vault, "integration_1_api_key") == "a token"

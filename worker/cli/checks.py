@@ -6,32 +6,21 @@ import os
 import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
-import psycopg
-
 from worker import adapters
-from worker.cli.people import told
+from worker.cli import checks_secrets
+from worker.cli.connections import connected
 from worker.cli.told import Told, sentence
-from worker.database import ACT_AS_WORKER, HELLO, IDLE, conninfo
+from worker.database import ACT_AS_WORKER, HELLO, IDLE
 from worker.settings import Settings, SettingsError
 from worker.version import CONTRACT, bilag_version
 from worker.watchman import STALE_SECONDS
 
 _OLDEST_SERVER = 150000
 _MOST_SKEW_SECONDS = 5.0
-
-_WITHOUT_CREDENTIAL = """
-    select o.name || ' ' || c.integration_type
-    from bilag.integration_config c
-    join bilag.integration_types t on t.integration_type = c.integration_type
-    join bilag.organizations o on o.id = c.org_id
-    where c.enabled and t.needs_credential
-      and (not bilag_internal.has_credential(c.id) or c.credential_expires_at <= now())
-    order by 1"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +42,8 @@ def look(settings: Settings) -> Iterator[Check]:
             yield Check(name, False, sentence(str(error)), mend)
 
 
-@contextmanager
-def _connected(url: str) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
-    with told(), psycopg.connect(conninfo(url, "bilag doctor"), prepare_threshold=None) as connection:
-        yield connection
-        connection.rollback()
-
-
 def _server(settings: Settings) -> str:
-    with _connected(settings.worker_url) as connection:
+    with connected(settings.worker_url) as connection:
         number, version = connection.info.server_version, connection.info.parameter_status("server_version")
         if number < _OLDEST_SERVER:
             raise Told(f"Postgres {version} is too old: Bilag needs 15 or later.")
@@ -69,7 +51,7 @@ def _server(settings: Settings) -> str:
 
 
 def _clock(settings: Settings) -> str:
-    with _connected(settings.worker_url) as connection:
+    with connected(settings.worker_url) as connection:
         ((there,),) = connection.execute("select extract(epoch from clock_timestamp())").fetchall()
         skew = abs(time.time() - float(there))
         if skew > _MOST_SKEW_SECONDS:
@@ -78,7 +60,7 @@ def _clock(settings: Settings) -> str:
 
 
 def _role(settings: Settings) -> str:
-    with _connected(settings.worker_url) as connection:
+    with connected(settings.worker_url) as connection:
         connection.execute(ACT_AS_WORKER, ("10s", IDLE))
         return f"{connection.info.user} may act as bilag_worker"
 
@@ -86,7 +68,7 @@ def _role(settings: Settings) -> str:
 def _hello(settings: Settings) -> dict[str, Any]:
     """What the database says to a worker like this one; rolled back, so that no such worker is seen."""
     me = (uuid4(), socket.gethostname(), os.getpid(), bilag_version(), CONTRACT, settings.environment)
-    with _connected(settings.worker_url) as connection:
+    with connected(settings.worker_url) as connection:
         connection.execute(ACT_AS_WORKER, ("10s", IDLE))
         ((said,),) = connection.execute(HELLO, me).fetchall()
         return dict(said)
@@ -94,7 +76,7 @@ def _hello(settings: Settings) -> dict[str, Any]:
 
 def _agreement(settings: Settings) -> str:
     said = _hello(settings)
-    return f"contract {said['contract']}, environment {said['environment']}, and Vault answers"
+    return f"contract {said['contract']}, environment {said['environment']}"
 
 
 def _tick(settings: Settings) -> str:
@@ -118,20 +100,10 @@ def _schema(settings: Settings) -> str:
     return "at this version"
 
 
-def _credentials(settings: Settings) -> str:
-    with _connected(settings.owner_url) as connection:
-        missing = [name for (name,) in connection.execute(_WITHOUT_CREDENTIAL).fetchall()]
-    if missing:
-        raise Told(f"No valid credential for: {', '.join(missing)}.")
-    if settings.credential_fallback != "none":
-        raise Told("BILAG_CREDENTIAL_FALLBACK is on: credentials may come from the environment.")
-    return "every enabled integration has one"
-
-
 def _listening(settings: Settings) -> str:
     url = settings.listen_url or settings.worker_url
     channel = f"bilag_doctor_{uuid4().hex}"
-    with _connected(url) as connection:
+    with connected(url) as connection:
         connection.commit()
         connection.autocommit = True
         connection.execute(f'listen "{channel}"'.encode())
@@ -159,10 +131,16 @@ _CHECKS: tuple[tuple[str, str, Callable[[Settings], str]], ...] = (
     ("server", "Check DATABASE_URL, and that Postgres runs.", _server),
     ("clock", "Synchronise the clocks (NTP).", _clock),
     ("role", "grant bilag_worker to the login of DATABASE_URL; run bilag migrate first.", _role),
+    ("vault", "See the sentence; docs/operations.md says where the root key belongs.", checks_secrets.vault),
     ("agreement", "See the sentence; docs/operations.md has more.", _agreement),
     ("schema", "Run bilag migrate.", _schema),
     ("tick", "Start a worker, or look at cron.job_run_details.", _tick),
-    ("credentials", "bilag secret set ORG TYPE.", _credentials),
+    ("credentials", "bilag secret set ORG TYPE; unset BILAG_CREDENTIAL_FALLBACK.", checks_secrets.credentials),
+    (
+        "hosts",
+        "Correct the URL, allow_host(), or BILAG_ALLOWED_HTTP_HOSTS.",
+        checks_secrets.hosts,
+    ),
     ("listening", "Set BILAG_LISTEN_URL to a direct connection, or unset it.", _listening),
     ("adapters", "Mend the file in worker/adapters/.", _adapters),
 )
