@@ -5,7 +5,7 @@ Every function that people may call is found in the catalogue and tried, so one 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -13,50 +13,11 @@ import psycopg
 import pytest
 
 from tests.fix_bilag import Bilag
-from tests.fix_postgres import Database
 from tests.sql.fake_worker import FakeWorker
-
-IDS = {"org_id", "run_id", "claim_id", "alert_id", "item_id", "integration_id", "schedule_id", "file_id"}
-"""Parameters that name something of an organisation."""
-
-WORDS = {
-    "integration_type": "xledger", "outcome": "booked", "claims": "[]", "claim_number": "C-1", "secret": "hush",
-    "from_date": "2026-01-01", "to_date": "2026-12-31", "posting_date": "2026-03-02", "period_end": "2026-03-01",
-}  # fmt: skip
-"""What is passed for a parameter that names nothing; ``x`` when it is not here."""
-
-BY_TYPE = {"integer": "1", "bigint": "1", "numeric": "1", "boolean": "true", "uuid": str(UUID(int=7)), "jsonb": "{}"}
+from tests.sql.verbs import IDS, verbs
 
 
-@dataclass(frozen=True)
-class Verb:
-    name: str
-    names: list[str]
-    types: list[str]
-
-    def call(self, named: dict[str, str]) -> tuple[str, list[str]]:
-        values = [
-            named.get(name)
-            or WORDS.get(name)
-            or BY_TYPE.get(kind)
-            or ("2026-03-02" if "date" in kind or "time" in kind else "x")
-            for name, kind in zip(self.names, self.types, strict=True)
-        ]
-        marks = ", ".join(f"%s::{kind}" for kind in self.types)
-        return f"select * from bilag.{self.name}({marks})", values
-
-
-def verbs(database: Database) -> list[Verb]:
-    rows = database.sql(
-        "select p.proname, coalesce(p.proargnames[1:p.pronargs], '{}'),"
-        " array(select format_type(t, null) from unnest(p.proargtypes) with ordinality as a (t, n) order by n)"
-        " from pg_proc p where p.pronamespace = 'bilag'::regnamespace"
-        " and has_function_privilege('authenticated', p.oid, 'execute') order by 1"
-    )
-    return [Verb(*row) for row in rows]
-
-
-def answer(bilag: Bilag, person: UUID, statement: str, values: list[Any]) -> tuple[str, str, str]:
+def answer(bilag: Bilag, person: UUID, statement: str, values: Sequence[Any]) -> tuple[str, str, str]:
     """What somebody is told: the code, the sentence and the hint, with the ids taken out."""
     with bilag.database.as_user(person) as connection, connection.transaction(force_rollback=True):
         try:
@@ -102,9 +63,11 @@ def test_every_function_tells_the_same_of_what_is_another_s_and_of_what_is_not_t
     ours = bilag.organisation("Ours")
     tried = 0
     for person in (ours.member(), ours.member("member"), uuid4()):
-        for verb in verbs(bilag.database):
+        for verb in verbs(bilag.database, role="authenticated"):
             named = [name for name in verb.names if name in IDS]
-            assert named, f"bilag.{verb.name} has no parameter that names something: put its name into IDS"
+            assert named, (
+                f"bilag.{verb.name} has no parameter that names something: put its name into tests/sql/verbs.py"
+            )
             there = answer(bilag, person, *verb.call({name: foreign[name] for name in named}))
             nowhere = answer(bilag, person, *verb.call({name: missing(name) for name in named}))
             assert there == nowhere, f"bilag.{verb.name} tells a stranger whether something exists"
@@ -119,7 +82,7 @@ def test_what_is_another_s_stays_so_when_it_is_named_beside_one_s_own_organisati
     """The organisation of a call is no key to another's claim, run or alert."""
     ours = bilag.organisation("Ours")
     person = ours.member()
-    for verb in verbs(bilag.database):
+    for verb in verbs(bilag.database, role="authenticated"):
         named = [name for name in verb.names if name in IDS]
         if "org_id" not in named or len(named) == 1:
             continue
