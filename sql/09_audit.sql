@@ -1,5 +1,9 @@
 -- The audit: one link per event, sequence and hash given under the lock of the organisation's head row, always the last lock
 -- that a verb takes, and one for which the machinery never waits: a person's open transaction must not stop every tenant. UPDATE, DELETE and TRUNCATE are refused to everyone.
+--
+-- Who owns the database can switch triggers off. What that leaves to be noticed: a link that was changed, taken out, added or moved, by
+-- its hash; a tail that was cut off, by the head; head and tail together, by runs whose end no link tells of; a chain that was written
+-- anew as a whole, by whoever noted one of its hashes elsewhere.
 
 create or replace function bilag_internal.audit_many(entries bilag_internal.audit_entry[], patient boolean default true) returns void
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
@@ -51,21 +55,25 @@ begin
   while round < rounds loop
     round := round + 1;
     with link as (
-      select l.org_id, l.occurred_at, l.acted_as, l.user_id, (l.entry).action, (l.entry).integration_type, (l.entry).run_id,
+      select l.id, l.org_id, l.occurred_at, l.acted_as, l.user_id, (l.entry).action, (l.entry).integration_type, (l.entry).run_id,
         (l.entry).note, (l.entry).details, (l.entry).vouchers_sha256, h.sequence + 1 as sequence, h.hash as previous_hash,
-        bilag_internal.audit_hash(h.hash, l.org_id, h.sequence + 1, l.occurred_at, (l.entry).action, (l.entry).integration_type,
+        bilag_internal.audit_hash(h.hash, l.id, l.org_id, h.sequence + 1, l.occurred_at, (l.entry).action, (l.entry).integration_type,
           (l.entry).run_id, l.acted_as, l.user_id, (l.entry).note, (l.entry).details, (l.entry).vouchers_sha256) as hash
       from (
-        select u.*, row_number() over (partition by u.org_id order by u.n) as nth
-        from unnest(links) with ordinality as u (id, org_id, occurred_at, acted_as, user_id, entry, n)
+        select v.*, nextval('bilag.bufdir_export_audit_log_id_seq') as id
+        from (
+          select u.*, row_number() over (partition by u.org_id order by u.n) as nth
+          from unnest(links) with ordinality as u (waited, org_id, occurred_at, acted_as, user_id, entry, n)
+        ) as v
+        where v.nth = round
       ) as l
       join bilag_internal.audit_heads h on h.org_id = l.org_id
-      where l.nth = round
     ), added as (
       insert into bilag.bufdir_export_audit_log (
-        org_id, sequence, occurred_at, action, integration_type, run_id, acted_as, user_id, note, details, vouchers_sha256,
+        id, org_id, sequence, occurred_at, action, integration_type, run_id, acted_as, user_id, note, details, vouchers_sha256,
         previous_hash, hash)
-      select l.org_id, l.sequence, l.occurred_at, l.action, l.integration_type, l.run_id, l.acted_as, l.user_id, l.note, l.details,
+      overriding system value
+      select l.id, l.org_id, l.sequence, l.occurred_at, l.action, l.integration_type, l.run_id, l.acted_as, l.user_id, l.note, l.details,
         l.vouchers_sha256, l.previous_hash, l.hash
       from link l
     )
@@ -90,17 +98,17 @@ create trigger make_head after insert on bilag.organizations
   for each row execute function bilag_internal.make_head();
 
 create or replace function bilag_internal.audit_hash(
-  previous_hash bytea, org_id uuid, sequence bigint, occurred_at timestamptz, action text, integration_type text, run_id uuid,
+  previous_hash bytea, id bigint, org_id uuid, sequence bigint, occurred_at timestamptz, action text, integration_type text, run_id uuid,
   acted_as text, user_id uuid, note text, details jsonb, vouchers_sha256 bytea
 ) returns bytea
 language sql stable
 as $$
   select sha256(previous_hash || convert_to(jsonb_build_array(
-    org_id, sequence, extract(epoch from occurred_at), action, integration_type, run_id, acted_as, user_id, note, details,
+    id, org_id, sequence, extract(epoch from occurred_at), action, integration_type, run_id, acted_as, user_id, note, details,
     encode(vouchers_sha256, 'hex'))::text, 'UTF8'))
 $$;
 
-comment on function bilag_internal.audit_hash(bytea, uuid, bigint, timestamptz, text, text, uuid, text, uuid, text, jsonb, bytea) is
+comment on function bilag_internal.audit_hash(bytea, bigint, uuid, bigint, timestamptz, text, text, uuid, text, uuid, text, jsonb, bytea) is
   'The hash of one link; whoever keeps the last one elsewhere can tell if history was rewritten.';
 
 create or replace function bilag_internal.audit(
@@ -130,26 +138,78 @@ create trigger audit_is_append_only before update or delete on bilag.bufdir_expo
 create trigger audit_is_not_truncated before truncate on bilag.bufdir_export_audit_log
   for each statement execute function bilag_internal.refuse_change();
 
-create or replace function bilag.verify_audit(org_id uuid) returns text
+create or replace function bilag_internal.chain_fault(org_id uuid) returns text
 language sql stable security definer set search_path = pg_catalog, pg_temp
 as $$
   with links as (
     select a.*, lag(a.hash, 1, ''::bytea) over (order by a.sequence) as before, row_number() over (order by a.sequence) as n
-    from bilag.bufdir_export_audit_log a where a.org_id = verify_audit.org_id
-  ), broken as (
-    select l.sequence, case
-      when l.sequence <> l.n then format('Link %s is missing.', l.n)
-      when l.previous_hash <> l.before then format('Link %s does not follow the one before it.', l.sequence)
-      else format('Link %s was changed.', l.sequence) end as fault
-    from links l
-    where l.sequence <> l.n or l.previous_hash <> l.before or l.hash <> bilag_internal.audit_hash(
-      l.previous_hash, l.org_id, l.sequence, l.occurred_at, l.action, l.integration_type, l.run_id, l.acted_as, l.user_id, l.note,
-      l.details, l.vouchers_sha256)
-    order by l.sequence limit 1
+    from bilag.bufdir_export_audit_log a where a.org_id = chain_fault.org_id
   )
-  select coalesce((select b.fault from broken b), case
-    when (select h.sequence from bilag_internal.audit_heads h where h.org_id = verify_audit.org_id)
-      > coalesce((select max(l.sequence) from links l), 0) then 'The last links are missing.' end)
+  select case
+    when l.sequence <> l.n then format('Link %s is missing.', l.n)
+    when l.previous_hash <> l.before then format('Link %s does not follow the one before it.', l.sequence)
+    else format('Link %s was changed.', l.sequence) end
+  from links l
+  where l.sequence <> l.n or l.previous_hash <> l.before or l.hash <> bilag_internal.audit_hash(
+    l.previous_hash, l.id, l.org_id, l.sequence, l.occurred_at, l.action, l.integration_type, l.run_id, l.acted_as, l.user_id, l.note,
+    l.details, l.vouchers_sha256)
+  order by l.sequence limit 1
 $$;
 
-comment on function bilag.verify_audit(uuid) is 'Null when the organisation''s chain is whole, else a sentence on its first broken link.';
+comment on function bilag_internal.chain_fault(uuid) is 'One sentence on the first link that does not fit, or null.';
+
+create or replace function bilag_internal.tail_fault(org_id uuid) returns text
+language sql stable security definer set search_path = pg_catalog, pg_temp
+as $$
+  select case
+    when h.org_id is null and l.sequence is not null then 'The head of the chain is missing: whether links are missing after it cannot be told.'
+    when h.sequence > coalesce(l.sequence, 0) then format('Link %s is missing, and every one after it.', coalesce(l.sequence, 0) + 1)
+    when h.sequence < l.sequence then format('Link %s was added.', h.sequence + 1)
+    when h.hash <> coalesce(l.hash, '') then format('Link %s is not the one that was written last.', l.sequence)
+  end
+  from (select tail_fault.org_id) as o
+  left join bilag_internal.audit_heads h on h.org_id = o.org_id
+  left join lateral (
+    select a.sequence, a.hash from bilag.bufdir_export_audit_log a where a.org_id = o.org_id order by a.sequence desc limit 1
+  ) as l on true
+$$;
+
+comment on function bilag_internal.tail_fault(uuid) is 'One sentence on how the chain''s end differs from its head, or null.';
+
+create or replace function bilag_internal.unrecorded_run(org_id uuid) returns text
+language sql stable security definer set search_path = pg_catalog, pg_temp
+as $$
+  select format('Run %s ended at %s, and no link says so.', r.id, to_char(r.finished_at at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS "UTC"'))
+  from bilag.export_runs r
+  where r.org_id = unrecorded_run.org_id and r.finished_at is not null
+    and not exists (select from bilag.bufdir_export_audit_log a where a.run_id = r.id and a.org_id = r.org_id and a.action = 'run.' || r.status)
+    and not exists (select from bilag_internal.audit_waiting w where w.org_id = r.org_id and (w.entry).run_id = r.id)
+  order by r.finished_at, r.id limit 1
+$$;
+
+comment on function bilag_internal.unrecorded_run(uuid) is
+  'One sentence on the first run whose end the chain does not tell of: the trace of a tail that was cut off together with its head.';
+
+create or replace function bilag.verify_audit(org_id uuid, known_hash text default null) returns text
+language plpgsql stable security definer set search_path = pg_catalog, pg_temp
+as $$
+declare
+  known bytea;
+begin
+  if not exists (select from bilag.organizations o where o.id = verify_audit.org_id) then
+    perform bilag_internal.complain('KB002', format('There is no organisation %s.', verify_audit.org_id));
+  end if;
+  if known_hash !~ '^([0-9a-fA-F]{2}){32}$' then
+    perform bilag_internal.complain('KB001', 'The known hash is not a sha256 in hexadecimal.',
+      'Note one by: select sequence, encode(hash, ''hex'') from bilag.bufdir_export_audit_log where org_id = … order by sequence desc limit 1;');
+  end if;
+  known := decode(known_hash, 'hex');
+  return coalesce(bilag_internal.chain_fault(verify_audit.org_id), bilag_internal.tail_fault(verify_audit.org_id),
+    bilag_internal.unrecorded_run(verify_audit.org_id),
+    case when known is not null and not exists (
+        select from bilag.bufdir_export_audit_log a where a.org_id = verify_audit.org_id and a.hash = known)
+      then 'No link has the known hash: the chain was written anew.' end);
+end $$;
+
+comment on function bilag.verify_audit(uuid, text) is
+  'Null when the organisation''s chain is whole, else a sentence on its first broken link. A hash that was noted elsewhere must still be in it.';

@@ -58,11 +58,23 @@ end $$;
 
 comment on function bilag.resume_integration(uuid, text) is 'Ends a pause, whatever its reason.';
 
+create or replace function bilag_internal.audit_everywhere(action text, note text default null, details jsonb default '{}') returns void
+language sql volatile security definer set search_path = pg_catalog, pg_temp
+as $$
+  select bilag_internal.audit_many(array(
+    select (c.org_id, action, null, null, note, coalesce(details, '{}'), null)::bilag_internal.audit_entry
+    from (select distinct x.org_id from bilag.integration_config x) as c order by c.org_id), patient => false)
+$$;
+
+comment on function bilag_internal.audit_everywhere(text, text, jsonb) is
+  'What happens to the whole installation is a link in the chain of every organisation that has an integration.';
+
 create or replace function bilag.pause_everything(reason text) returns void
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
 as $$
 begin
   update bilag.installation i set paused_at = bilag_internal.now(), paused_reason = pause_everything.reason;
+  perform bilag_internal.audit_everywhere('installation.paused', pause_everything.reason);
 end $$;
 
 comment on function bilag.pause_everything(text) is 'Stops every export of the installation before its next batch. For service_role and the owner.';
@@ -72,6 +84,7 @@ language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
 as $$
 begin
   update bilag.installation i set paused_at = null, paused_reason = null;
+  perform bilag_internal.audit_everywhere('installation.resumed');
   perform pg_notify('bilag_wake', '');
 end $$;
 

@@ -89,6 +89,7 @@ begin
     perform bilag_internal.complain('KB001', format('%s is in the future.', since), 'Say since when this database may have forgotten what was sent.');
   end if;
   perform bilag_internal.look_before_sending(since);
+  perform bilag_internal.audit_everywhere('installation.recovered', null, jsonb_build_object('since', since));
   perform pg_notify('bilag_wake', '');
   return (
     select count(*) from bilag.expense_claims x

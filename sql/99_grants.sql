@@ -53,7 +53,7 @@ grant execute on function
   to authenticated, service_role;
 
 grant execute on function
-  bilag.pause_everything(text), bilag.resume_everything(), bilag.redrive(bigint), bilag.discard(bigint, text), bilag.verify_audit(uuid),
+  bilag.pause_everything(text), bilag.resume_everything(), bilag.redrive(bigint), bilag.discard(bigint, text), bilag.verify_audit(uuid, text),
   bilag.allow_host(text, text), bilag.disallow_host(text, text)
   to service_role;
 
