@@ -39,6 +39,7 @@ create table bilag.export_items (
   looks               integer not null default 0,
   last_look           boolean not null default false,
   look_first          boolean not null default false,
+  verifying           text,
   external_id         text,
   booked_at           timestamptz,
   settled_at          timestamptz,
@@ -54,6 +55,8 @@ create table bilag.export_items (
     not holds or state not in ('rejected', 'voided')),
   constraint what_was_sent_was_marked_before check (
     state not in ('sending', 'accepted', 'in_doubt') or sent_at is not null or look_first),
+  constraint only_what_is_booked_is_verified check (verifying is null or state = 'exported'),
+  constraint verifying_is_known check (verifying in ('release', 'reversal')),
   constraint reference_is_ours check (reference ~ '^[A-Z0-9]{16,20}$')
 ) with (fillfactor = 70);
 
@@ -65,6 +68,7 @@ create unique index items_of_a_run_in_order on bilag.export_items (run_id, posit
 create unique index voucher_numbers_are_never_reused
   on bilag.export_items (integration_id, voucher_number) where voucher_number is not null;
 create index export_items_of_a_claim on bilag.export_items (claim_id, integration_id, id desc);
+create index export_items_by_posting_date on bilag.export_items (integration_id, posting_date, id);
 create index export_items_by_reference on bilag.export_items (reference);
 create index items_to_look_at on bilag.export_items (integration_id, next_look_at) where next_look_at is not null;
 create index suspects on bilag.export_items (run_id) where suspect;
@@ -90,7 +94,9 @@ comment on column bilag.export_items.answered is 'The vendor answered the last a
 comment on column bilag.export_items.succeeded_attempts is 'Attempts that reported success; two of them raise the alert doubled.';
 comment on column bilag.export_items.next_look_at is 'When the vendor is asked again about an accepted or doubtful item.';
 comment on column bilag.export_items.last_look is 'A person said not_booked: one last look, and if absent it is released.';
-comment on column bilag.export_items.look_first is 'Looked up before it is ever sent: after a restore or a failover.';
+comment on column bilag.export_items.look_first is 'Looked up before it is ever sent: after a restore or a failover, and whatever is exported again or reverses.';
+comment on column bilag.export_items.reverses is 'The booked item that this one mirrors. An item that reverses does not hold its claim against others; the one that it reverses does.';
+comment on column bilag.export_items.verifying is 'Why a booked voucher is looked up once more: a person asked for its release, or for its reversal.';
 comment on column bilag.export_items.external_id is 'The vendor''s id of the voucher.';
 
 create table bilag.export_lines (

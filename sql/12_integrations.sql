@@ -125,7 +125,8 @@ begin
       where new.settings -> k is distinct from old.settings -> k
     ) and exists (
       select from bilag.export_items i
-      where i.integration_id = new.id and i.holds and i.state in ('sending', 'accepted', 'in_doubt')
+      where i.integration_id = new.id and i.holds and (i.state in ('sending', 'accepted', 'in_doubt')
+        or i.verifying is not null or (i.reverses is not null and i.state = 'pending'))
     ) then
       perform bilag_internal.complain('KB004',
         'Vouchers are still under way to the ledger that these settings name, so they cannot change now.',

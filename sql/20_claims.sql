@@ -31,7 +31,7 @@ begin
       end if;
       return new;
     end if;
-    if exists (select from bilag.export_items i where i.claim_id = old.id and i.holds) then
+    if exists (select from bilag.export_items i where i.claim_id = old.id and i.holds and i.reverses is null) then
       perform bilag_internal.complain('KB008', format('Claim %s is being exported or is booked.', old.claim_number),
         'select * from bilag.claim_exports; release_for_reexport or reverse_export come first.');
     end if;

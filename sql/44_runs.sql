@@ -180,6 +180,9 @@ begin
     perform bilag_internal.complain('KB004', format('The run is %s; there is nothing to retry.', run.status),
       'select bilag.export_status(run_id);');
   end if;
+  if run.trigger = 'reversal' then
+    return bilag_internal.retry_reversal(run);
+  end if;
   -- A second click gets the retry that the first one made.
   select r.id into again from bilag.export_runs r where r.retry_of = run.id and r.finished_at is null limit 1;
   if again is null then

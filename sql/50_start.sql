@@ -73,23 +73,31 @@ begin
   if claims is not null then
     with these as materialized (
       select r.id, r.org_id, r.integration_type, r.integration_id, r.item_count, r.trigger, c.books, l.voucher_number_last,
+        t.finds, c.credential_version,
         coalesce((c.settings ->> 'voucher_number_from')::numeric::bigint, 1) as numbers_from
       from bilag.export_runs r
       join bilag.integration_config c on c.id = r.integration_id
+      join bilag.integration_types t on t.integration_type = c.integration_type
       join bilag.export_lanes l on l.integration_id = r.integration_id
       where r.id = any(run_ids)
     )
     insert into bilag.export_items (
       run_id, org_id, integration_id, integration_type, claim_id, position, revision, state, holds, books, reference,
       voucher_number, voucher, content_sha256, posting_date, currency, amount, line_count, reason_code, reason_params,
-      message, settled_at, created_at)
+      message, settled_at, created_at, look_first, next_look_at, absent_from, sent_at, credential_version)
     select n.run_id, n.org_id, n.integration_id, n.integration_type, n.claim_id, n.position, n.revision,
-      case when n.reason_code is null then 'pending' else 'rejected' end, n.reason_code is null, n.books, n.reference,
+      case when n.reason_code is not null then 'rejected' when n.looks_first then 'in_doubt' else 'pending' end, n.reason_code is null, n.books, n.reference,
       n.voucher_number,
       n.content || jsonb_build_object('reference', n.reference, 'voucherNumber', n.voucher_number, 'revision', n.revision),
-      n.content_sha256, n.posting_date, n.currency, n.amount, n.line_count, n.reason_code, n.reason_params,
-      case when n.reason_code is not null then bilag_internal.tell(n.reason_code, n.reason_params) end,
-      case when n.reason_code is not null then moment end, moment
+      n.content_sha256, n.posting_date, n.currency, n.amount, n.line_count, w.reason_code, n.reason_params,
+      case when w.reason_code is not null then bilag_internal.tell(w.reason_code, n.reason_params) end,
+      case when n.reason_code is not null then moment end, moment,
+      n.looks_first, case when n.looks_first then moment end, case when n.looks_first then moment else 'infinity' end,
+      -- In a life that this database forgot it may have been exported again at any time since it was exported first.
+      case when n.looks_first then (
+        select min(o.created_at) from bilag.export_items o
+        where o.claim_id = n.claim_id and o.integration_id = n.integration_id and o.reverses is null) end,
+      case when n.looks_first then n.credential_version end
     from (
       select f.*,
         f.item_count + row_number() over (partition by f.run_id order by f.approved_at, f.claim_number) as position,
@@ -97,15 +105,18 @@ begin
           greatest(f.voucher_number_last, f.numbers_from - 1)
             + row_number() over (partition by f.run_id, f.reason_code is null order by f.approved_at, f.claim_number)
         end as voucher_number,
-        bilag_internal.reference(f.integration_id, f.claim_number, f.revision) as reference
+        bilag_internal.reference(f.integration_id, f.claim_number, f.revision) as reference,
+        -- What is exported again was perhaps so before, in a life that this database forgot: rare enough for a look.
+        f.reason_code is null and f.revision > 1 and f.finds as looks_first
       from (
-        select r.id as run_id, r.org_id, r.integration_type, r.item_count, r.books, r.numbers_from, r.voucher_number_last, v.*
+        select r.id as run_id, r.org_id, r.integration_type, r.item_count, r.books, r.numbers_from, r.voucher_number_last, r.finds, r.credential_version, v.*
         from bilag_internal.proposals(integrations, claims, periods) as v
         join these r on r.integration_id = v.integration_id
         -- A person who retries may know of a change on the vendor's side.
         where not v.unchanged or r.trigger = 'retry'
       ) as f
     ) as n
+    cross join lateral (select coalesce(n.reason_code, case when n.looks_first then 'looked_up_first' end) as reason_code) as w
     order by n.claim_id
     on conflict do nothing;  -- another booking integration of the organisation was faster
   end if;

@@ -72,7 +72,7 @@ end $$;
 
 comment on function bilag_internal.mark_batches(uuid[]) is 'Write-ahead: marks what is about to be sent, and no more.';
 
--- Items of a lane to look up now: doubtful ones first, else accepted ones.
+-- Items of a lane to look up now: doubtful ones first, else accepted ones and booked ones that a person wants to correct.
 create or replace function bilag_internal.due_looks(integration_id uuid, batch_limit integer)
 returns table (kind text, items bigint[])
 language sql stable
@@ -82,10 +82,10 @@ as $$
     where i.integration_id = due_looks.integration_id and i.next_look_at <= bilag_internal.now()
     order by i.next_look_at limit 1000
   ), one as (
-    select case when bool_or(d.state = 'in_doubt') then 'in_doubt' else 'accepted' end as state from due d having count(*) > 0
+    select bool_or(d.state = 'in_doubt') as doubtful from due d having count(*) > 0
   )
-  select case o.state when 'in_doubt' then 'find' else 'confirm' end,
-    array(select d.id from due d where d.state = o.state limit batch_limit)
+  select case when o.doubtful then 'find' else 'confirm' end,
+    array(select d.id from due d where (d.state = 'in_doubt') = o.doubtful limit batch_limit)
   from one o
 $$;
 
@@ -169,7 +169,7 @@ begin
         select from bilag.export_items i where i.run_id = r.id and i.position >= r.next_position and i.state = 'pending'));
     if cardinality(posting) > 0 then
       update bilag.export_runs r
-      set status = 'running', waiting_since = null, waiting_reason_code = null, correlation_id = gen_random_uuid()
+      set status = 'running', started_at = coalesce(r.started_at, moment), waiting_since = null, waiting_reason_code = null, correlation_id = gen_random_uuid()
       where r.id = any(posting);
       marked := bilag_internal.mark_batches(posting);
       with flying as (

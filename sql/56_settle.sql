@@ -57,6 +57,10 @@ begin
     from bilag.integration_config c where c.id = any(other_ledger);
   end if;
 
+  if exists (select from unnest(told) x where x.kind = 'confirm') then
+    perform bilag_internal.settle_verified(told);
+  end if;
+
   -- Success of an attempt that is no longer the item's: a lost lease, an answer that came late.
   perform bilag_internal.settle_late(i, x) from unnest(told) x
   join bilag.export_items i on i.id = x.id and i.id = any(ids)
@@ -102,7 +106,7 @@ begin
       select case
         when n.state = 'exported' then case when x.kind = 'post' then x.reason_code end  -- a remark on what was booked
         when n.state = 'rejected' then coalesce(x.reason_code, case when o.state = 'accepted' then 'import_error' else 'refused_by_vendor' end)
-        when n.state = 'voided' then case when o.last_look then 'not_booked' else 'run_ended' end
+        when n.state = 'voided' then case when o.reverses is not null then 'reversal_not_sent' when o.last_look then 'not_booked' else 'run_ended' end
         when x.outcome = 'import_error' then 'import_error'
         when n.state = 'accepted' then case when x.outcome = 'unknown' then o.reason_code end
         when n.state = 'in_doubt' then case
@@ -162,12 +166,19 @@ begin
   order by o.id desc limit 1 for update;
   if item.state = 'pending' then
     target := item.id;
-  elsif item.state in ('rejected', 'voided') and item.reason_code is distinct from 'released_for_reexport' then
-    if other.state = 'pending' then
+  elsif item.reason_code = 'released_for_reexport' then
+    if bilag_internal.is_reversed(item.id) then
+      return;  -- it is there, and so is its mirror
+    end if;
+    perform bilag_internal.raise_alert('released_still_there', item.reference, item.org_id, item.integration_type,
+      bilag_internal.tell('released_by_mistake', '{}'), jsonb_build_object('itemId', item.id));
+  end if;
+  if item.state in ('rejected', 'voided') then
+    if other.state = 'pending' or (other.state = 'in_doubt' and other.attempt = 0 and other.integration_id = item.integration_id) then
       -- A later run, or another integration, has taken the claim and not sent it yet: it is booked already.
       update bilag.export_items o
       set state = 'voided', holds = false, suspect = false, settled_at = bilag_internal.now(), reason_code = 'booked_meanwhile',
-        reason_params = '{}', message = bilag_internal.tell('booked_meanwhile', '{}')
+        reason_params = '{}', message = bilag_internal.tell('booked_meanwhile', '{}'), next_look_at = null
       where o.id = other.id;
       other := null;
     end if;
@@ -180,7 +191,9 @@ begin
     set state = result.outcome, holds = true, suspect = false, answered = true, external_id = coalesce(result.external_id, i.external_id),
       succeeded_attempts = case when result.kind = 'post' and i.id = item.id then i.succeeded_attempts || result.attempt
         else i.succeeded_attempts end,
-      sent_at = coalesce(i.sent_at, item.sent_at), reason_code = null, reason_params = '{}', message = null,
+      sent_at = coalesce(i.sent_at, item.sent_at), reason_params = '{}',
+      reason_code = case when item.reason_code = 'released_for_reexport' then 'released_by_mistake' end,
+      message = case when item.reason_code = 'released_for_reexport' then bilag_internal.tell('released_by_mistake', '{}') end,
       booked_at = case when result.outcome = 'exported' then bilag_internal.now() end,
       settled_at = case when result.outcome = 'exported' then bilag_internal.now() end,
       next_look_at = case when result.outcome = 'accepted' then bilag_internal.now() end

@@ -42,14 +42,15 @@ begin
   where r.id = any(run_ids) and r.finished_at is null and r.id <> all(patient) and r.id <> all(ending) and r.next_position > 1;
 
   update bilag.export_items i
-  set state = 'voided', holds = false, suspect = false, reason_code = 'run_ended', reason_params = '{}',
-    message = bilag_internal.tell('run_ended', '{}'), settled_at = bilag_internal.now()
-  where i.run_id = any(ending) and i.state = 'pending';
+  set state = 'voided', holds = false, suspect = false, reason_code = w.reason_code, reason_params = '{}',
+    message = bilag_internal.tell(w.reason_code, '{}'), settled_at = bilag_internal.now()
+  from (values (false, 'run_ended'), (true, 'reversal_not_sent')) as w (reverses, reason_code)
+  where w.reverses = (i.reverses is not null) and i.run_id = any(ending) and i.state = 'pending';
 
   with counted as (
     select r.id,
       count(*) filter (where i.state in ('exported', 'accepted')) as good,
-      count(*) filter (where i.state in ('rejected', 'accepted', 'in_doubt', 'sending') or i.reason_code = 'run_ended') as bad
+      count(*) filter (where i.state in ('rejected', 'accepted', 'in_doubt', 'sending') or i.reason_code in ('run_ended', 'reversal_not_sent')) as bad
     from bilag.export_runs r left join bilag.export_items i on i.run_id = r.id and i.run_id = any(ending)
     where r.id = any(ending)
     group by r.id
@@ -94,7 +95,7 @@ as $$
     'rejected', count(*) filter (where i.state = 'rejected'),
     'inDoubt', count(*) filter (where i.state = 'in_doubt'))
   from bilag.export_items i where i.run_id = run_counts.run_id
-    and (i.state <> 'voided' or i.reason_code in ('released_for_reexport', 'run_ended', 'not_booked'))
+    and (i.state <> 'voided' or i.reason_code in ('released_for_reexport', 'run_ended', 'not_booked', 'reversal_not_sent'))
 $$;
 
 comment on function bilag_internal.run_counts(uuid) is 'The claims of a run by state, as export_status tells them.';

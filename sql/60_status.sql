@@ -106,7 +106,7 @@ comment on function bilag.preview_export(uuid, text, date, integer) is
 create or replace function bilag.export_report(run_id uuid)
 returns table (
   voucher_number bigint, posting_date date, account_code text, amount numeric, currency text, vat_code text, description text,
-  claim_number text, reference text, dimensions jsonb, line_no integer, external_id text, booked_at timestamptz)
+  claim_number text, reference text, dimensions jsonb, line_no integer, external_id text, booked_at timestamptz, state text)
 language plpgsql stable security definer set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_column
@@ -116,10 +116,18 @@ begin
   perform bilag_internal.require_finance(run.org_id);
   return query
     select i.voucher_number, i.posting_date, l.account_code, l.amount, l.currency, l.vat_code, l.description,
-      c.claim_number, i.reference, l.dimensions, l.line_no, i.external_id, i.booked_at
+      c.claim_number, i.reference, l.dimensions, l.line_no, i.external_id, i.booked_at,
+      case
+        when i.reverses is not null then 'reverses voucher ' || o.voucher_number
+        when v.voucher_number is not null then format('reversed by voucher %s on %s', v.voucher_number, v.posting_date)
+        when i.state = 'voided' then 'deleted at the vendor'
+        else 'booked'
+      end
     from bilag.export_items i
     join bilag.export_lines l on l.item_id = i.id
     join bilag.expense_claims c on c.id = i.claim_id
+    left join bilag.export_items o on o.id = i.reverses
+    left join bilag.export_items v on v.reverses = i.id and v.holds and v.state = 'exported'
     where i.run_id = run.id
     order by i.voucher_number, l.line_no;
 end $$;

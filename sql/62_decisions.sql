@@ -34,16 +34,17 @@ begin
   if claim.status <> 'approved' then
     perform bilag_internal.complain('KB004', format('Claim %s is %s, not approved.', claim.claim_number, claim.status));
   end if;
-  if exists (select from bilag.export_items i where i.claim_id = claim.id and i.holds and (i.integration_id = integration.id or (i.books and integration.books))) then
+  if exists (select from bilag.export_items i where i.claim_id = claim.id and i.holds and i.reverses is null and (i.integration_id = integration.id or (i.books and integration.books))) then
     perform bilag_internal.complain('KB008', format('Claim %s is being exported or is booked.', claim.claim_number),
       'When it is in doubt, resolve_in_doubt.');
   end if;
   insert into bilag.export_items (
-    org_id, integration_id, integration_type, claim_id, state, holds, books, reference, external_id, booked_at, settled_at,
+    org_id, integration_id, integration_type, claim_id, revision, state, holds, books, reference, external_id, booked_at, settled_at,
     reason_code, message, created_at)
-  values (claim.org_id, integration.id, integration.integration_type, claim.id, 'exported', true, integration.books,
-    bilag_internal.reference(integration.id, claim.claim_number, 1), mark_booked.voucher_number, bilag_internal.now(), bilag_internal.now(),
-    'booked_elsewhere', bilag_internal.tell('booked_elsewhere', '{}'), bilag_internal.now());
+  select claim.org_id, integration.id, integration.integration_type, claim.id, n.revision, 'exported', true, integration.books,
+    bilag_internal.reference(integration.id, claim.claim_number, n.revision), mark_booked.voucher_number, bilag_internal.now(), bilag_internal.now(),
+    'booked_elsewhere', bilag_internal.tell('booked_elsewhere', '{}'), bilag_internal.now()
+  from (select bilag_internal.next_revision(integration.id, claim.id) as revision) as n;
   if integration.books then
     update bilag.expense_claims c set booked = true where c.id = claim.id;
   end if;
@@ -60,7 +61,7 @@ declare
   claim bilag.expense_claims := bilag_internal.claim_of(claim_id);
   integration bilag.integration_config := bilag_internal.lock_lane(claim, integration_type);
 begin
-  if exists (select from bilag.export_items i where i.claim_id = claim.id and i.integration_id = integration.id and i.holds) then
+  if exists (select from bilag.export_items i where i.claim_id = claim.id and i.integration_id = integration.id and i.holds and i.reverses is null) then
     perform bilag_internal.complain('KB008', format('Claim %s is being exported or is booked.', claim.claim_number),
       'cancel_export releases what is not sent.');
   end if;
@@ -94,11 +95,12 @@ begin
   if claim.status <> 'approved' then
     perform bilag_internal.complain('KB004', format('Claim %s is %s, not approved.', claim.claim_number, claim.status));
   end if;
+  perform bilag_internal.release_reversed(claim);
   update bilag.expense_claims c set status = 'draft' where c.id = claim.id;
   perform bilag_internal.decide(claim.org_id, 'claim.reopened', null, claim, reason);
 end $$;
 
-comment on function bilag.reopen_claim(uuid, text) is 'An approved claim that nothing holds goes back to draft, where it may change.';
+comment on function bilag.reopen_claim(uuid, text) is 'An approved claim that nothing holds, or whose voucher was reversed, goes back to draft, where it may change.';
 
 create or replace function bilag.resolve_in_doubt(
   claim_id uuid, integration_type text, outcome text, voucher_number text default null, note text default null

@@ -110,7 +110,10 @@ as $$
     looked_at = null, credential_version = c.credential_version,
     reason_code = 'recovered', reason_params = '{}', message = bilag_internal.tell('recovered', '{}')
   from bilag.expense_claims x, bilag.installation h, bilag.integration_types t, bilag.integration_config c, bilag.export_lanes l
-  where x.id = i.claim_id and c.id = i.integration_id and l.integration_id = i.integration_id and i.state = 'pending' and least(x.approved_at, x.created_at) < h.recover_before and t.integration_type = i.integration_type and t.finds
+  where x.id = i.claim_id and c.id = i.integration_id and l.integration_id = i.integration_id and least(x.approved_at, x.created_at) < h.recover_before and t.integration_type = i.integration_type and t.finds
+    and (i.state = 'pending' or (i.state = 'in_doubt' and i.look_first and i.looks = 0))
+    -- A reversal whose original is being looked up is not about to be sent, and is looked up when it is.
+    and not exists (select from bilag.export_items o where o.id = i.reverses and o.verifying is not null)
     and (run_ids is null or i.run_id = any(run_ids))
     -- A person has said of it already, since the restore, that it is not booked.
     and not exists (
@@ -170,7 +173,8 @@ begin
   select array_agg(r.id) into impatient
   from bilag.export_runs r
   where r.integration_id = any(free) and r.finished_at is null and (r.cancel_requested_at is not null
-    or (r.status = 'waiting' and r.due_at = 'infinity' and r.waiting_since < moment - interval '1 hour'));
+    or (r.status = 'waiting' and r.due_at = 'infinity' and r.waiting_since < moment - interval '1 hour'
+      and not bilag_internal.reversal_is_unsent(r)));
   perform bilag_internal.finish_runs(impatient, patience => false);
 
   woken := bilag_internal.wake_lanes(stuck || free);

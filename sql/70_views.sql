@@ -29,21 +29,40 @@ $$;
 comment on function bilag_internal.run_progress(uuid) is 'How many claims a run has, and how many of them it is done with.';
 
 -- Of an exclusion the claimant is told that it is one, and not in which words; of a refusal its code, and not what the vendor said.
+create or replace function bilag_internal.correction(state text, verifying text, reversal_state text, reversal_number bigint) returns text
+language sql immutable
+as $$
+  select case
+    when state <> 'exported' then null
+    when reversal_state = 'exported' then 'reversed by voucher ' || reversal_number
+    when reversal_state in ('pending', 'sending', 'accepted', 'in_doubt') then 'booked; its reversal is under way'
+    when reversal_state = 'rejected' then 'booked; its reversal was rejected'
+    when verifying = 'release' then 'booked; its release waits for a look'
+  end
+$$;
+
+comment on function bilag_internal.correction(text, text, text, bigint) is 'What a person did about a booked voucher, in plain words, or null.';
+
 create or replace function bilag_internal.my_claim_exports()
 returns table (
   org_id uuid, claim_id uuid, claim_number text, integration_type text, item_state text, excluded boolean, too_early boolean,
-  booked boolean, item_reason_code text, voucher_number bigint, posting_date date, amount numeric, currency text, booked_at timestamptz)
+  booked boolean, item_reason_code text, voucher_number bigint, posting_date date, amount numeric, currency text, booked_at timestamptz, correction text)
 language sql stable security definer set search_path = pg_catalog, pg_temp
 as $$
   select c.org_id, c.id, c.claim_number, g.integration_type, i.state, e.claim_id is not null, c.approved_at < g.export_from,
-    c.booked, i.reason_code, i.voucher_number, i.posting_date, i.amount, coalesce(i.currency, c.currency), i.booked_at
+    c.booked, i.reason_code, i.voucher_number, i.posting_date, i.amount, coalesce(i.currency, c.currency), i.booked_at,
+    bilag_internal.correction(i.state, i.verifying, v.state, v.voucher_number)
   from bilag.expense_claims c
   join bilag.integration_config g on g.org_id = c.org_id
   left join bilag.claim_exclusions e on e.integration_id = g.id and e.claim_id = c.id
   left join lateral (
     select x.* from bilag.export_items x
-    where x.claim_id = c.id and x.integration_id = g.id and x.reverses is null order by x.id desc limit 1
+    where x.claim_id = c.id and x.integration_id = g.id and x.reverses is null order by x.holds desc, x.id desc limit 1
   ) as i on true
+  left join lateral (
+    -- What became of its reversal.
+    select x.* from bilag.export_items x where x.reverses = i.id and i.state = 'exported' order by x.holds desc, x.id desc limit 1
+  ) as v on true
   where c.id = any (array(select bilag_internal.my_claim_ids())) and c.org_id <> all (array(select bilag_internal.my_finance_org_ids()))
     and (c.status = 'approved' or i.id is not null)
 $$;
@@ -84,6 +103,7 @@ select u.org_id, u.claim_number, u.integration_type,
     when u.item_state is null and u.too_early then 'approved before export_from: not ours'
     when u.item_state is null and u.booked then 'booked by another integration'
     when u.item_state is null or (u.item_state = 'voided') then 'approved, waits for the next export'
+    when u.correction is not null then u.correction
     when u.item_reason_code = 'booked_elsewhere' then 'booked elsewhere'
     when u.item_state = 'pending' then 'taken, waits to be sent'
     when u.item_state = 'sending' then 'being sent'
@@ -93,28 +113,38 @@ select u.org_id, u.claim_number, u.integration_type,
     when u.item_state = 'in_doubt' then 'in doubt: being looked up'
   end as state,
   u.voucher_number, u.reference, u.external_id, u.posting_date, u.amount, u.currency, u.booked_at,
-  u.reason_code, u.reason_params, u.reason, u.what_to_do, u.run, u.attempt, u.next_look_at, u.claim_id
+  u.reason_code, u.reason_params, u.reason, u.what_to_do, u.run, u.attempt, u.next_look_at, u.claim_id, u.reversal_run
 from (
   select c.org_id, c.claim_number, g.integration_type, i.state as item_state, e.claim_id is not null as excluded,
     c.approved_at < g.export_from as too_early, c.booked, i.reason_code as item_reason_code, i.voucher_number, i.reference, i.external_id,
     i.posting_date, i.amount, coalesce(i.currency, c.currency) as currency, i.booked_at,
-    coalesce(i.reason_code, case when e.claim_id is not null then 'excluded' end) as reason_code,
-    case when i.reason_code is null and e.claim_id is not null then jsonb_build_object('reason', e.reason) else i.reason_params end as reason_params,
-    coalesce(i.message, e.reason) as reason, r.what_to_do, i.run_id as run, i.attempt, i.next_look_at, c.id as claim_id
+    w.reason_code,
+    case when i.reason_code is null and v.reason_code is not null then v.reason_params
+      when i.reason_code is null and e.claim_id is not null then jsonb_build_object('reason', e.reason) else i.reason_params end as reason_params,
+    coalesce(i.message, v.message, e.reason) as reason, r.what_to_do, i.run_id as run, i.attempt,
+    coalesce(i.next_look_at, v.next_look_at) as next_look_at, c.id as claim_id, v.run_id as reversal_run,
+    bilag_internal.correction(i.state, i.verifying, v.state, v.voucher_number) as correction
   from bilag.expense_claims c
   join bilag.integration_config g on g.org_id = c.org_id
   left join bilag.claim_exclusions e on e.integration_id = g.id and e.claim_id = c.id
   left join lateral (
     select x.* from bilag.export_items x
-    where x.claim_id = c.id and x.integration_id = g.id and x.reverses is null order by x.id desc limit 1
+    where x.claim_id = c.id and x.integration_id = g.id and x.reverses is null order by x.holds desc, x.id desc limit 1
   ) as i on true
-  left join bilag.reasons r on r.reason_code = coalesce(i.reason_code, case when e.claim_id is not null then 'excluded' end)
+  left join lateral (
+    -- What became of its reversal.
+    select x.* from bilag.export_items x where x.reverses = i.id and i.state = 'exported' order by x.holds desc, x.id desc limit 1
+  ) as v on true
+  cross join lateral (
+    select coalesce(i.reason_code, v.reason_code, case when e.claim_id is not null then 'excluded' end) as reason_code
+  ) as w
+  left join bilag.reasons r on r.reason_code = w.reason_code
   where (c.status = 'approved' or i.id is not null)
     and ((select bilag_internal.is_service()) or c.org_id = any (array(select bilag_internal.my_finance_org_ids())))
   union all
   select m.org_id, m.claim_number, m.integration_type, m.item_state, m.excluded, m.too_early, m.booked, m.item_reason_code,
     m.voucher_number, null, null, m.posting_date, m.amount, m.currency, m.booked_at,
-    coalesce(m.item_reason_code, case when m.excluded then 'excluded' end), null, null, null, null, null, null, m.claim_id
+    coalesce(m.item_reason_code, case when m.excluded then 'excluded' end), null, null, null, null, null, null, m.claim_id, null, m.correction
   from bilag_internal.my_claim_exports() m
 ) as u;
 

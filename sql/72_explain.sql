@@ -20,16 +20,18 @@ begin
       union all
       select claim.approved_at, 1, 'approved' where claim.approved_at is not null
       union all
-      select i.created_at, 2, format('%s: taken by run %s as voucher %s, reference %s, %s %s, posting date %s', i.integration_type,
-        coalesce(i.run_id::text, '-'), coalesce(i.voucher_number::text, '-'), i.reference, i.amount, i.currency, i.posting_date)
+      select i.created_at, 2, format('%s: taken by run %s as voucher %s%s, reference %s, %s %s, posting date %s', i.integration_type,
+        coalesce(i.run_id::text, '-'), coalesce(i.voucher_number::text, '-'),
+        coalesce((select ' to reverse voucher ' || o.voucher_number from bilag.export_items o where o.id = i.reverses), ''),
+        i.reference, i.amount, i.currency, i.posting_date)
       from bilag.export_items i where i.claim_id = claim.id and i.voucher is not null
       union all
       select i.sent_at, 3, format('%s: sent%s, correlation %s', i.integration_type,
         case when i.attempt > 1 then format(' for the first time (%s attempts by now)', i.attempt) else '' end, i.correlation_id)
       from bilag.export_items i where i.claim_id = claim.id and i.attempt > 0
       union all
-      select coalesce(i.settled_at, i.sent_at, i.created_at), 4, format('%s: %s%s%s', i.integration_type,
-        case i.state when 'exported' then 'booked' when 'in_doubt' then 'in doubt' when 'voided' then 'released' else i.state end,
+      select coalesce(i.settled_at, i.sent_at, i.created_at), 4, format('%s: %s%s%s%s', i.integration_type,
+        case when i.reverses is not null then 'reversal ' else '' end, case i.state when 'exported' then 'booked' when 'in_doubt' then 'in doubt' when 'voided' then 'released' else i.state end,
         coalesce(', external id ' || i.external_id, ''), coalesce(': ' || i.message, ''))
       from bilag.export_items i where i.claim_id = claim.id and i.state <> 'pending'
       union all

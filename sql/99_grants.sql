@@ -13,7 +13,8 @@ grant execute on function
   bilag_internal.my_org_ids(), bilag_internal.my_finance_org_ids(), bilag_internal.is_service(), bilag_internal.clock_now(),
   bilag_internal.tell(text, jsonb), bilag_internal.claims_by_state(uuid), bilag_internal.run_progress(uuid)
   to authenticated, service_role, bilag_observer;
-grant execute on function bilag_internal.caller(), bilag_internal.my_claim_ids(), bilag_internal.my_claim_exports()
+grant execute on function bilag_internal.caller(), bilag_internal.my_claim_ids(), bilag_internal.my_claim_exports(),
+  bilag_internal.correction(text, text, text, bigint)
   to authenticated, service_role;
 grant execute on function bilag_internal.queue_lengths(), bilag_internal.dead_letters() to service_role, bilag_observer;
 
@@ -45,6 +46,8 @@ grant execute on function
   bilag.exclude_claim(uuid, text, text),
   bilag.include_claim(uuid, text),
   bilag.reopen_claim(uuid, text),
+  bilag.release_for_reexport(uuid, text, text),
+  bilag.reverse_export(uuid, text, date, text),
   bilag.set_integration_credential(uuid, text, text, timestamptz),
   bilag.pause_integration(uuid, text, text, timestamptz),
   bilag.resume_integration(uuid, text),
