@@ -73,7 +73,7 @@ begin
   if claims is not null then
     with these as materialized (
       select r.id, r.org_id, r.integration_type, r.integration_id, r.item_count, r.trigger, c.books, l.voucher_number_last,
-        t.finds, c.credential_version,
+        t.finds and not t.makes_file as finds, c.credential_version,
         coalesce((c.settings ->> 'voucher_number_from')::numeric::bigint, 1) as numbers_from
       from bilag.export_runs r
       join bilag.integration_config c on c.id = r.integration_id

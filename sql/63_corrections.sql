@@ -157,7 +157,7 @@ begin
   -- What was reversed is there and is to stay; what was booked elsewhere has no reference to be found by; and where nothing can be
   -- looked up, the person's word counts.
   asks := not reversed and item.voucher is not null and (
-    select t.finds from bilag.integration_types t where t.integration_type = integration.integration_type);
+    select t.finds and not t.makes_file from bilag.integration_types t where t.integration_type = integration.integration_type);
   if asks then
     perform bilag_internal.require_reachable(item, integration);
     update bilag.export_items i
@@ -263,7 +263,7 @@ begin
   perform bilag_internal.require_reachable(item, integration);
 
   reversal := bilag_internal.make_reversal(item, integration, posting_date, reason);
-  if (select t.finds from bilag.integration_types t where t.integration_type = integration.integration_type) then
+  if (select t.finds and not t.makes_file from bilag.integration_types t where t.integration_type = integration.integration_type) then
     update bilag.export_items i
     set verifying = 'reversal', next_look_at = bilag_internal.now(), looks = 0, reason_code = 'reversal_requested', reason_params = '{}',
       message = bilag_internal.tell('reversal_requested', '{}')

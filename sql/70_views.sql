@@ -29,29 +29,16 @@ $$;
 comment on function bilag_internal.run_progress(uuid) is 'How many claims a run has, and how many of them it is done with.';
 
 -- Of an exclusion the claimant is told that it is one, and not in which words; of a refusal its code, and not what the vendor said.
-create or replace function bilag_internal.correction(state text, verifying text, reversal_state text, reversal_number bigint) returns text
-language sql immutable
-as $$
-  select case
-    when state <> 'exported' then null
-    when reversal_state = 'exported' then 'reversed by voucher ' || reversal_number
-    when reversal_state in ('pending', 'sending', 'accepted', 'in_doubt') then 'booked; its reversal is under way'
-    when reversal_state = 'rejected' then 'booked; its reversal was rejected'
-    when verifying = 'release' then 'booked; its release waits for a look'
-  end
-$$;
-
-comment on function bilag_internal.correction(text, text, text, bigint) is 'What a person did about a booked voucher, in plain words, or null.';
-
 create or replace function bilag_internal.my_claim_exports()
 returns table (
   org_id uuid, claim_id uuid, claim_number text, integration_type text, item_state text, excluded boolean, too_early boolean,
-  booked boolean, item_reason_code text, voucher_number bigint, posting_date date, amount numeric, currency text, booked_at timestamptz, correction text)
+  booked boolean, item_reason_code text, voucher_number bigint, posting_date date, amount numeric, currency text, booked_at timestamptz, verifying text, reversal_state text,
+  reversal_number bigint)
 language sql stable security definer set search_path = pg_catalog, pg_temp
 as $$
   select c.org_id, c.id, c.claim_number, g.integration_type, i.state, e.claim_id is not null, c.approved_at < g.export_from,
     c.booked, i.reason_code, i.voucher_number, i.posting_date, i.amount, coalesce(i.currency, c.currency), i.booked_at,
-    bilag_internal.correction(i.state, i.verifying, v.state, v.voucher_number)
+    i.verifying, v.state, v.voucher_number
   from bilag.expense_claims c
   join bilag.integration_config g on g.org_id = c.org_id
   left join bilag.claim_exclusions e on e.integration_id = g.id and e.claim_id = c.id
@@ -103,7 +90,10 @@ select u.org_id, u.claim_number, u.integration_type,
     when u.item_state is null and u.too_early then 'approved before export_from: not ours'
     when u.item_state is null and u.booked then 'booked by another integration'
     when u.item_state is null or (u.item_state = 'voided') then 'approved, waits for the next export'
-    when u.correction is not null then u.correction
+    when u.item_state = 'exported' and u.reversal_state = 'exported' then 'reversed by voucher ' || u.reversal_number
+    when u.item_state = 'exported' and u.reversal_state in ('pending', 'sending', 'accepted', 'in_doubt') then 'booked; its reversal is under way'
+    when u.item_state = 'exported' and u.reversal_state = 'rejected' then 'booked; its reversal was rejected'
+    when u.verifying = 'release' then 'booked; its release waits for a look'
     when u.item_reason_code = 'booked_elsewhere' then 'booked elsewhere'
     when u.item_state = 'pending' then 'taken, waits to be sent'
     when u.item_state = 'sending' then 'being sent'
@@ -123,7 +113,7 @@ from (
       when i.reason_code is null and e.claim_id is not null then jsonb_build_object('reason', e.reason) else i.reason_params end as reason_params,
     coalesce(i.message, v.message, e.reason) as reason, r.what_to_do, i.run_id as run, i.attempt,
     coalesce(i.next_look_at, v.next_look_at) as next_look_at, c.id as claim_id, v.run_id as reversal_run,
-    bilag_internal.correction(i.state, i.verifying, v.state, v.voucher_number) as correction
+    i.verifying, v.state as reversal_state, v.voucher_number as reversal_number
   from bilag.expense_claims c
   join bilag.integration_config g on g.org_id = c.org_id
   left join bilag.claim_exclusions e on e.integration_id = g.id and e.claim_id = c.id
@@ -144,7 +134,8 @@ from (
   union all
   select m.org_id, m.claim_number, m.integration_type, m.item_state, m.excluded, m.too_early, m.booked, m.item_reason_code,
     m.voucher_number, null, null, m.posting_date, m.amount, m.currency, m.booked_at,
-    coalesce(m.item_reason_code, case when m.excluded then 'excluded' end), null, null, null, null, null, null, m.claim_id, null, m.correction
+    coalesce(m.item_reason_code, case when m.excluded then 'excluded' end), null, null, null, null, null, null, m.claim_id, null, m.verifying, m.reversal_state,
+    m.reversal_number
   from bilag_internal.my_claim_exports() m
 ) as u;
 

@@ -13,8 +13,7 @@ grant execute on function
   bilag_internal.my_org_ids(), bilag_internal.my_finance_org_ids(), bilag_internal.is_service(), bilag_internal.clock_now(),
   bilag_internal.tell(text, jsonb), bilag_internal.claims_by_state(uuid), bilag_internal.run_progress(uuid)
   to authenticated, service_role, bilag_observer;
-grant execute on function bilag_internal.caller(), bilag_internal.my_claim_ids(), bilag_internal.my_claim_exports(),
-  bilag_internal.correction(text, text, text, bigint)
+grant execute on function bilag_internal.caller(), bilag_internal.my_claim_ids(), bilag_internal.my_claim_exports()
   to authenticated, service_role;
 grant execute on function bilag_internal.queue_lengths(), bilag_internal.dead_letters() to service_role, bilag_observer;
 

@@ -44,9 +44,11 @@ def items(org: Organisation) -> list[tuple[Any, ...]]:
 
 
 def alerts(org: Organisation) -> list[str]:
-    return [
-        kind for (kind,) in org.database.sql("select kind from bilag.alerts where resolved_at is null order by kind")
-    ]
+    """The open alerts about vouchers."""
+    rows = org.database.sql(
+        "select kind from bilag.alerts where resolved_at is null and kind <> 'no_worker' order by kind"
+    )
+    return [kind for (kind,) in rows]
 
 
 def reversal_is_in_hand(org: Organisation, worker: FakeWorker, claim: UUID) -> Any:
