@@ -157,7 +157,9 @@ def flooding(megabytes: float) -> Play:
 
     async def play(exchange: Exchange) -> None:
         answer = exchange.commit()
-        await exchange.reply(answer.with_body(b" " * int(megabytes * 1_000_000) + answer.body))
+        status = 200 if answer.status == 204 else answer.status  # a 204 has no body to flood
+        flood = b" " * int(megabytes * 1_000_000)
+        await exchange.reply(Answer(status, flood + answer.body, answer.headers))
 
     return play
 

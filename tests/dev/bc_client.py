@@ -55,7 +55,12 @@ class BcClient:
         return answer
 
     def send(
-        self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None, **params: str
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        headers: dict[str, str] | None = None,
+        query: dict[str, str] | None = None,
     ) -> httpx.Response:
         """A request below the company, or below the API's root for a path that begins with a slash."""
         if not self.token:
@@ -63,11 +68,16 @@ class BcClient:
         url = f"{self.bc.url}{path}" if path.startswith("/") else f"{self.bc.url}/companies({self.company})/{path}"
         sent = {"Authorization": f"Bearer {self.token}", "Accept": "application/json", **(headers or {})}
         content = {} if body is None else {"json": body}
-        return self._http.request(method, url, headers=sent, params=params or None, **content)
+        return self._http.request(method, url, headers=sent, params=query, **content)
+
+    def raw(self, method: str, path: str, content: bytes, kind: str) -> httpx.Response:
+        url = f"{self.bc.url}/companies({self.company})/{path}"
+        headers = {"Authorization": f"Bearer {self.token}", "Content-Type": kind}
+        return self._http.request(method, url, headers=headers, content=content)
 
     def ask(self, path: str, **params: str) -> list[dict[str, Any]]:
         """The rows of a set. Fails when it is refused. Options are given without their dollar sign."""
-        answer = self.send("GET", path, None, None, **{f"${name}": value for name, value in params.items()})
+        answer = self.send("GET", path, query={f"${name}": value for name, value in params.items()})
         assert answer.status_code == 200, answer.text
         found: list[dict[str, Any]] = answer.json()["value"]
         return found
@@ -126,6 +136,9 @@ class BcClient:
 
     def entries(self, document: str) -> list[dict[str, Any]]:
         return self.ask("generalLedgerEntries", filter=f"documentNumber eq '{document}'")
+
+    def timeout(self, seconds: float) -> None:
+        self._http.timeout = httpx.Timeout(seconds)
 
     def close(self) -> None:
         self._http.close()

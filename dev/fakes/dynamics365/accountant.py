@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import date, datetime
+from contextlib import contextmanager
+from datetime import datetime
 from decimal import Decimal
-from typing import Any
 from uuid import uuid4
 
 from dev.fakes.dynamics365 import lines
 from dev.fakes.dynamics365.changes import Changes
-from dev.fakes.dynamics365.company import DEFAULT_TEMPLATE, Company, Journal, Line, Numbers, Template
+from dev.fakes.dynamics365.company import DEFAULT_TEMPLATE, Company, Journal, Line, Numbers
 from dev.fakes.dynamics365.entities import read
 from dev.fakes.dynamics365.posting import Posting
 from dev.fakes.ledger import Ledger
@@ -21,15 +21,23 @@ Companies = Callable[[], list[Company]]
 class Accountant:
     """Somebody with a screen and write access."""
 
-    def __init__(self, companies: Companies, ledger: Ledger, numbers: Numbers, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        companies: Companies,
+        ledger: Ledger,
+        numbers: Numbers,
+        now: Callable[[], datetime],
+        changed: Callable[[datetime], None],
+    ) -> None:
         self._companies, self._ledger, self._numbers, self._now = companies, ledger, numbers, now
+        self._changed = changed
 
     def post_leftover(self, reference: str) -> int:
         """Post the journals that hold lines of this document, whole, as a person does; how many vouchers it gave.
 
         Raises ``LookupError`` when there is none, and BcError when Business Central refuses it.
         """
-        with self._ledger.lock:
+        with self._at_work():
             found = [(company, journal) for company, journal, _ in self._lines(reference)]
             if not found:
                 raise LookupError(f"{reference} is in no journal")
@@ -37,12 +45,12 @@ class Accountant:
 
     def post_journal(self, code: str) -> int:
         """Post the journals of this code; how many vouchers it gave."""
-        with self._ledger.lock:
+        with self._at_work():
             return sum(self._post(company, journal) for company, journal in self._journals(code))
 
     def delete_lines(self, reference: str, most: int | None = None) -> int:
         """Delete this document's lines from the journals (the first ``most`` of them); how many were deleted."""
-        with self._ledger.lock:
+        with self._at_work():
             found = list(self._lines(reference))[:most]
             for _, journal, line in found:
                 del journal.lines[line.id]
@@ -50,7 +58,7 @@ class Accountant:
 
     def delete_journal(self, code: str) -> int:
         """Delete the journals of this code with their lines; how many there were."""
-        with self._ledger.lock:
+        with self._at_work():
             found = list(self._journals(code))
             for company, journal in found:
                 del company.journals[journal.id]
@@ -58,7 +66,7 @@ class Accountant:
 
     def delete_posted(self, reference: str) -> int:
         """Take every booked voucher of this reference out of the ledger; how many there were."""
-        with self._ledger.lock:
+        with self._at_work():
             found = self._ledger.by_reference().get(reference, [])
             for voucher in found:
                 self._ledger.delete(voucher)
@@ -66,7 +74,7 @@ class Accountant:
 
     def add_line(self, code: str, document: str, account: str, amount: str, day: str = "2026-03-01") -> None:
         """Write a line of one's own into a journal of this code, made if it is not there."""
-        with self._ledger.lock:
+        with self._at_work():
             for company in self._companies():
                 journal = company.journal_named(code, DEFAULT_TEMPLATE)
                 if journal is None:
@@ -78,26 +86,11 @@ class Accountant:
                 line.by = "accountant"
                 journal.lines[line.id] = line
 
-    def close_period(self, until: str | None) -> None:
-        """Allow posting only after this day (``YYYY-MM-DD``); ``None`` allows all of it again."""
-        for company in self._companies():
-            day = None if until is None else date.fromisoformat(until)
-            company.setup.allow_posting_from = None if day is None else date.fromordinal(day.toordinal() + 1)
-
-    def set_up(self, owner: str | None = None, **settings: Any) -> None:
-        """Change General Ledger Setup, such as ``job_queue_seconds=30`` or ``allow_posting_from="2026-01-01"``."""
-        for company in self._companies():
-            for name, value in settings.items():
-                if not hasattr(company.setup, name):
-                    raise LookupError(f"General Ledger Setup has no {name!r}")
-                if owner in (None, company.code):
-                    given = datetime.fromisoformat(value).date() if name.startswith("allow") and value else value
-                    setattr(company.setup, name, given)
-
-    def set_template(self, name: str = "GENERAL", **settings: bool) -> None:
-        """Make a journal template, or change it: ``force_doc_balance``, ``increment_batch_name``."""
-        for company in self._companies():
-            company.templates[name] = Template(name, **settings)
+    @contextmanager
+    def _at_work(self) -> Iterator[None]:
+        with self._ledger.lock:
+            yield
+            self._changed(self._now())
 
     def _post(self, company: Company, journal: Journal) -> int:
         posting = Posting(company, self._ledger, self._numbers, self._now(), by="accountant")

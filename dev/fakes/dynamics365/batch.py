@@ -45,7 +45,7 @@ def answer(request: Request, session: Session, root: str) -> Answer:
             session.changes.commit()
         return result
 
-    responses = _run(operations(request, root), execute, request.headers)
+    responses = _run(operations(request, root), execute, request.headers, session.manners.language)
     if any(response["status"] >= 400 for response in responses):
         session.changes.roll_back()
     return _written(responses, request)
@@ -90,7 +90,10 @@ def _operation(one: Mapping[str, Any], request: Request, root: str) -> Operation
 
 
 def _run(
-    given: list[tuple[Any, Operation]], execute: Callable[[Operation], Result], headers: Mapping[str, str]
+    given: list[tuple[Any, Operation]],
+    execute: Callable[[Operation], Result],
+    headers: Mapping[str, str],
+    language: str,
 ) -> list[dict[str, Any]]:
     snapshot = headers.get("isolation", "").lower() == "snapshot"
     goes_on = "odata.continue-on-error" in headers.get("prefer", "")
@@ -99,7 +102,9 @@ def _run(
         try:
             result = execute(operation)
         except BcError as error:
-            result = Result(error.status, error.body(), {"content-type": "application/json; odata.metadata=minimal"})
+            result = Result(
+                error.status, error.body(language), {"content-type": "application/json; odata.metadata=minimal"}
+            )
         response: dict[str, Any] = {"id": name, "status": result.status, "headers": dict(result.headers)}
         if result.body is not None:
             response["body"] = result.body

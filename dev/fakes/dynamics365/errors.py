@@ -10,6 +10,10 @@ from uuid import uuid4
 
 from dev.fakes.exchange import Answer
 
+ENGLISH = "en-US"
+ELSEWHERE = "Handlingen kan ikke utføres."
+"""What every error says in a language other than English."""
+
 
 class BcError(Exception):
     """A refusal. Whatever the operation has written is taken back."""
@@ -18,12 +22,13 @@ class BcError(Exception):
         super().__init__(message)
         self.status, self.code, self.message = status, code, message
 
-    def body(self) -> dict[str, dict[str, str]]:
-        """The doubled spaces are Microsoft's own [MS sample]."""
-        return {"error": {"code": self.code, "message": f"{self.message}  CorrelationId:  {uuid4()}."}}
+    def body(self, language: str = ENGLISH) -> dict[str, dict[str, str]]:
+        """The doubled spaces are Microsoft's own [MS sample]. The text is in the reader's language [MS tips page]."""
+        message = self.message if language == ENGLISH else ELSEWHERE
+        return {"error": {"code": self.code, "message": f"{message}  CorrelationId:  {uuid4()}."}}
 
-    def answer(self) -> Answer:
-        return Answer.of_json(self.status, self.body())
+    def answer(self, language: str = ENGLISH) -> Answer:
+        return Answer.of_json(self.status, self.body(language))
 
 
 def malformed(message: str) -> BcError:

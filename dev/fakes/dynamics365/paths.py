@@ -11,9 +11,6 @@ from dev.fakes.dynamics365.errors import BcError
 
 TOKEN = re.compile(r"/(?P<tenant>[^/]+)/oauth2/v2\.0/token$")
 API = re.compile(r"/v2\.0/(?:(?P<tenant>[^/]+)/)?(?P<environment>[^/]+)/api/v2\.0(?P<rest>/.*|)$")
-REPORTS = re.compile(
-    r"/v2\.0/(?:(?P<tenant>[^/]+)/)?(?P<environment>[^/]+)/api/microsoft/reportsFinance/beta(?P<rest>/.*|)$"
-)
 SEGMENT = re.compile(r"(?P<name>[^()]+)(?:\((?P<key>[^()]*)\))?")
 
 

@@ -13,7 +13,7 @@ from dev.fakes.dynamics365.company import Company, Numbers
 from dev.fakes.dynamics365.edm import shown
 from dev.fakes.dynamics365.entities import ENTITIES
 from dev.fakes.dynamics365.entra import Application
-from dev.fakes.dynamics365.errors import BcError, no_such_resource
+from dev.fakes.dynamics365.errors import ENGLISH, BcError, no_such_resource
 from dev.fakes.dynamics365.etags import etag
 from dev.fakes.dynamics365.operations import Operation, Row
 from dev.fakes.dynamics365.paths import Segment
@@ -27,6 +27,7 @@ class Manners:
     etag_mismatch: int = 409
     page_size: int = query.PAGE_SIZE
     empty_post: str = "refuse"
+    language: str = ENGLISH
 
 
 @dataclass(frozen=True, slots=True)
