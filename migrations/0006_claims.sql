@@ -16,6 +16,7 @@ create table bilag.expense_claims (
   documentation_url   text,
   created_at          timestamptz not null default now(),
   updated_at          timestamptz not null default now(),
+  anonymized_at       timestamptz,
   constraint claim_number_is_unique_in_its_organisation unique (org_id, claim_number),
   constraint claim_is_addressed_with_its_organisation unique (id, org_id),
   constraint claim_number_has_one_to_hundred_characters check (length(claim_number) between 1 and 100),
@@ -37,6 +38,7 @@ comment on table bilag.expense_claims is 'Expense claims. Approved ones are immu
 comment on column bilag.expense_claims.claimant_reference is 'The claimant''s number in the accounting system''s subledger.';
 comment on column bilag.expense_claims.claimant_user_id is 'The claimant''s auth.uid(): they see their own claims.';
 comment on column bilag.expense_claims.booked is 'A booking integration has exported it; kept by the machinery, in the transaction that knows.';
+comment on column bilag.expense_claims.anonymized_at is 'anonymize_claimant took the person out, also of its vouchers, whose hashes are still those of what was sent.';
 comment on column bilag.expense_claims.approved_in is 'The transaction that approved it, which may still add lines.';
 
 create table bilag.expense_claim_lines (

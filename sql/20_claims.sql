@@ -1,6 +1,19 @@
 -- What was approved is what is booked: an approved claim and its lines do not change, and a claim that an item holds does
 -- not move. The lines of a claim may be inserted in the transaction that approves it.
 
+-- A person may be taken out of an approved claim, by anonymize_claimant and nobody else.
+create or replace function bilag_internal.only_forgets(was bilag.expense_claims, becomes bilag.expense_claims) returns boolean
+language sql stable security definer set search_path = pg_catalog, pg_temp
+as $$
+  select (to_jsonb(becomes) - p.parts) is not distinct from (to_jsonb(was) - p.parts) and exists (
+    select from bilag_internal.anonymizing a where a.claim_id = was.id and a.in_transaction = pg_current_xact_id_if_assigned())
+  from (values (array[
+    'claimant_name', 'claimant_user_id', 'claimant_reference', 'documentation_url', 'anonymized_at', 'booked', 'updated_at'])) as p (parts)
+$$;
+
+comment on function bilag_internal.only_forgets(bilag.expense_claims, bilag.expense_claims) is
+  'Whether a change of a claim is anonymize_claimant''s, and touches nothing but the person.';
+
 create or replace function bilag_internal.guard_claim() returns trigger
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
@@ -25,7 +38,8 @@ begin
   end if;
   if old.status = 'approved' then
     if new.status = 'approved' then
-      if (to_jsonb(new) - 'booked' - 'updated_at') is distinct from (to_jsonb(old) - 'booked' - 'updated_at') then
+      if (to_jsonb(new) - 'booked' - 'updated_at') is distinct from (to_jsonb(old) - 'booked' - 'updated_at')
+        and not bilag_internal.only_forgets(old, new) then
         perform bilag_internal.complain('KB006', format('Claim %s is approved and does not change.', old.claim_number),
           'reopen_claim takes it back to draft when nothing holds it.');
       end if;
@@ -70,6 +84,8 @@ begin
   perform from bilag.expense_claims c where c.id = any(touched) order by c.id for share;
   select c.claim_number into closed from bilag.expense_claims c
   where c.id = any(touched) and c.status = 'approved' and c.approved_in is distinct from pg_current_xact_id()
+    and (tg_op <> 'UPDATE' or not exists (
+      select from bilag_internal.anonymizing a where a.claim_id = c.id and a.in_transaction = pg_current_xact_id()))
   order by c.id limit 1;
   if closed is not null then
     perform bilag_internal.complain('KB006', format('Claim %s is approved and its lines do not change.', closed),

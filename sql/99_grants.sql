@@ -51,7 +51,8 @@ grant execute on function
   bilag.pause_integration(uuid, text, text, timestamptz),
   bilag.resume_integration(uuid, text),
   bilag.resolve_alert(bigint, text),
-  bilag.upsert_claims(uuid, jsonb)
+  bilag.upsert_claims(uuid, jsonb),
+  bilag.anonymize_claimant(uuid, text)
   to authenticated, service_role;
 
 grant execute on function
