@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
@@ -38,13 +38,17 @@ PEOPLE = (
 
 @dataclass(frozen=True)
 class Organization:
-    """A sample tenant and its one accounting system. ``treasurer`` is the user who may move its money."""
+    """A sample tenant and its one accounting system. ``treasurer`` is the user who may move its money.
+
+    ``by_schedule``: its exports come by a schedule of pg_cron; otherwise its treasurer asks for them.
+    """
 
     name: str
     org_number: str
     integration_type: str
     claims: int
     unmapped: int
+    by_schedule: bool = False
 
     @property
     def id(self) -> UUID:
@@ -57,8 +61,18 @@ class Organization:
 
 ORGANIZATIONS = (
     Organization("Nordlys Frivilligsentral", "971524553", "xledger", claims=300, unmapped=3),
-    Organization("Fjordkanten Ungdomslag", "984661185", "xledger", claims=200, unmapped=2),
+    Organization("Fjordkanten Ungdomslag", "984661185", "xledger", claims=200, unmapped=2, by_schedule=True),
+    Organization("Havgløtt Omsorg", "982014476", "dynamics365", claims=200, unmapped=2),
+    Organization("Vidda Turlag", "918273646", "dynamics365", claims=100, unmapped=1, by_schedule=True),
+    Organization("Sørtun Speidergruppe", "991077251", "file", claims=150, unmapped=2),
+    Organization("Elvebakken Korps", "915304621", "file", claims=50, unmapped=1, by_schedule=True),
 )
+"""Two for each accounting system: one that asks, and one with a schedule."""
+
+
+def organizations(integration_types: Collection[str]) -> list[Organization]:
+    """Those whose accounting system is one of these."""
+    return [organization for organization in ORGANIZATIONS if organization.integration_type in integration_types]
 
 
 def load(connection: Connection, organization: Organization, settings: Mapping[str, Any], secret: str | None) -> None:

@@ -96,23 +96,23 @@ def furnish(stack: Running) -> None:
 
 
 def load_samples(url: str, accounting: str) -> None:
-    """Two organisations with approved claims to export, unless the database has organisations already.
+    """Two organisations for each adapter, with approved claims, unless the database has organisations already.
 
     ``accounting`` is the base URL of the fake accounting systems as the worker reaches them.
     """
     import psycopg
 
-    from dev.fakes.remote import RemoteFake
-    from dev.sample import ORGANIZATIONS, load
+    from dev.sample import load, organizations
+    from dev.systems import Systems
+    from worker import adapters
 
     with psycopg.connect(url, autocommit=True) as connection:
         if connection.execute("select from bilag.organizations limit 1").fetchone() is not None:
             return
-        xledger = RemoteFake(f"http://127.0.0.1:{ACCOUNTING_PORT}", "xledger")
-        for organization in ORGANIZATIONS:
-            token = f"sample-token-{organization.org_number}"
-            xledger.add_owner(token, organization.name)
-            load(connection, organization, {"base_url": f"{accounting}/xledger/graphql"}, token)
+        systems = Systems(f"http://127.0.0.1:{ACCOUNTING_PORT}", accounting)
+        for organization in organizations(adapters.keys()):
+            access = systems.connect(organization)
+            load(connection, organization, access.settings, access.credential)
 
 
 def _wait_for(module: str, port: int) -> None:

@@ -13,7 +13,7 @@ import psycopg
 from dev.demo.show import Count, TookTooLong, console, summary, watch
 from dev.demo.stage import Stage, stage
 from dev.postgres import PostgresMissing
-from dev.sample import ORGANIZATIONS, Organization
+from dev.sample import Organization
 
 CRON_PATIENCE_SECONDS = 130
 """pg_cron ticks once a minute."""
@@ -22,23 +22,22 @@ CRON_PATIENCE_SECONDS = 130
 def main() -> int:
     console.print("Starting a throw-away Postgres, the fake accounting systems and a worker …")
     with stage() as scene:
-        by_rpc, by_schedule = ORGANIZATIONS[0], ORGANIZATIONS[1:]
-        how = {by_rpc.id: "RPC"}
-        if scene.server.cron_database is not None:
-            for organization in by_schedule:
-                _schedule(scene.connection, organization)
-                how[organization.id] = "pg_cron schedule"
-        console.print(f"[bold]{by_rpc.name}[/] asks by RPC, as PostgREST does it for a signed-in treasurer:")
-        watch(scene.connection, [(by_rpc.name, _request(scene.connection, by_rpc))])
-        for organization in by_schedule:
-            if organization.id in how:
-                console.print(f"[bold]{organization.name}[/] has a schedule; pg_cron ticks on the minute:")
-                run = _await_schedule(scene.connection, organization)
-            else:
-                how[organization.id] = "INSERT (no pg_cron here)"
-                run = _insert(scene.connection, organization)
-            watch(scene.connection, [(organization.name, run)])
-        counts = [_count(scene, organization, how[organization.id]) for organization in ORGANIZATIONS]
+        asking = [one for one in scene.organizations if not one.by_schedule]
+        scheduled = [one for one in scene.organizations if one.by_schedule]
+        has_cron = scene.server.cron_database is not None
+        for organization in scheduled if has_cron else ():
+            _schedule(scene.connection, organization)
+        console.print("Asked for by RPC, as PostgREST does it for a signed-in treasurer:")
+        watch(scene.connection, [(one.name, _request(scene.connection, one)) for one in asking])
+        if has_cron:
+            console.print("By a schedule; pg_cron ticks on the minute:")
+            runs = [(one.name, _await_schedule(scene.connection, one)) for one in scheduled]
+        else:
+            console.print("By an INSERT into bilag.export_runs, as there is no pg_cron here:")
+            runs = [(one.name, _insert(scene.connection, one)) for one in scheduled]
+        watch(scene.connection, runs)
+        ways = {True: "schedule" if has_cron else "INSERT", False: "RPC"}
+        counts = [_count(scene, one, ways[one.by_schedule]) for one in scene.organizations]
         summary(counts, _reasons(scene.connection))
     if not all(count.right for count in counts):
         console.print("[bold red]The ledger does not hold what was approved.[/]")
@@ -103,8 +102,7 @@ def _count(scene: Stage, organization: Organization, how: str) -> Count:
         (organization.id,),
     ).fetchall()
     expected = [reference or claim for claim, rejected, reference in rows if not rejected]
-    owner = scene.owners[organization.id]
-    ledger = scene.erp.check(expected, owner)
+    tally = scene.systems.tally(scene.connection, organization, expected)
     return Count(
         organization.name,
         organization.integration_type,
@@ -112,9 +110,9 @@ def _count(scene: Stage, organization: Organization, how: str) -> Count:
         approved=len(rows),
         unbookable=organization.unmapped,
         rejected=len(rows) - len(expected),
-        booked=len(scene.erp.vouchers(owner)),
-        missing=len(ledger["missing"]),
-        doubled=len(ledger["doubled"]),
+        booked=tally.booked,
+        missing=tally.missing,
+        doubled=tally.doubled,
     )
 
 

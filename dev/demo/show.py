@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-console = Console(width=110)
+console = Console(width=112)
 
 PATIENCE_SECONDS = 180
 LOOK_EVERY_SECONDS = 0.2
@@ -94,7 +94,8 @@ def summary(counts: Sequence[Count], reasons: Sequence[tuple[str, int]]) -> None
         "missing",
         "doubled",
     ):
-        table.add_column(heading, justify="left" if heading in ("organisation", "system", "exported by") else "right")
+        is_text = heading in ("organisation", "system", "exported by")
+        table.add_column(heading, justify="left" if is_text else "right", no_wrap=True)
     for count in counts:
         table.add_row(
             count.organization,

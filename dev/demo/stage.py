@@ -10,13 +10,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from uuid import UUID
 
 import psycopg
 
-from dev.fakes.remote import RemoteFake, running
+from dev.fakes.remote import running
 from dev.postgres import Server, throw_away
-from dev.sample import ORGANIZATIONS, load
+from dev.sample import Organization, load, organizations
+from dev.systems import Systems
+from worker import adapters
 from worker.migrate import migrate
 
 DATABASE = "bilag"
@@ -28,12 +29,12 @@ LATENCY_SECONDS = "0.15"
 
 @dataclass(frozen=True)
 class Stage:
-    """A running installation. ``owners`` are the codes of the legal entities in the fake, by organisation."""
+    """A running installation, and the organisations that are connected to their accounting systems."""
 
     connection: psycopg.Connection
     server: Server
-    erp: RemoteFake
-    owners: dict[UUID, str]
+    systems: Systems
+    organizations: list[Organization]
     worker_log: Path
 
 
@@ -46,17 +47,15 @@ def stage() -> Iterator[Stage]:
         if server.cron_database is None:
             server.create_database(DATABASE)
         migrate(server.dsn(DATABASE))
-        erp = RemoteFake(url, "xledger")
+        systems, sample = Systems(url), organizations(adapters.keys())
         with psycopg.connect(server.dsn(DATABASE), autocommit=True) as connection:
-            owners = {}
-            for organization in ORGANIZATIONS:
-                token = f"demo-token-{organization.org_number}"
-                owners[organization.id] = erp.add_owner(token, organization.name)
-                load(connection, organization, {"base_url": erp.url}, token)
+            for organization in sample:
+                access = systems.connect(organization)
+                load(connection, organization, access.settings, access.credential)
             # The worker logs in as a role of its own and acts as bilag_worker, which owns no table right.
             connection.execute(f"create role {WORKER_LOGIN} login in role bilag_worker")
             with _worker(server.dsn(DATABASE, WORKER_LOGIN)) as log:
-                yield Stage(connection, server, erp, owners, log)
+                yield Stage(connection, server, systems, sample, log)
 
 
 @contextmanager

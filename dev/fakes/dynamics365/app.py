@@ -82,7 +82,7 @@ class Dynamics365Fake(Environment):
         if found is None:
             raise no_such_resource(request.path)
         changes, rest = Changes(), found["rest"]
-        base = f"{self.url.removesuffix(self.path)}{found[0].removesuffix(rest)}" if rest else self.url
+        base = f"http://{request.headers['host']}{request.path.removesuffix(rest)}"
         delivery = next(self.numbers.deliveries)
         manners = Manners(self.etag_mismatch, self.page_size, self.empty_post, language)
 
