@@ -33,7 +33,8 @@ $$;
 comment on function bilag_internal.announce_type(jsonb) is 'An adapter introduces itself; called by bilag migrate for each adapter.';
 
 -- What is wrong with the settings, as one sentence that names the field; null when nothing is. The schema is the flat subset
--- that adapters announce: properties with type, enum, pattern, minimum; required; additionalProperties false.
+-- that adapters announce: properties with type, enum, pattern, minLength, maxLength, minimum, maximum; required;
+-- additionalProperties false.
 create or replace function bilag_internal.settings_fault(settings jsonb, schema jsonb) returns text
 language sql immutable set search_path = pg_catalog, pg_temp
 as $$
@@ -57,6 +58,11 @@ as $$
           then format('The setting %I must be one of %s.', s.key, p.def ->> 'enum')
         when p.def ? 'pattern' and p.kind = 'string' and (s.value #>> '{}') !~ (p.def ->> 'pattern')
           then format('The setting %I does not have the form %s.', s.key, p.def ->> 'pattern')
+        when p.def ? 'minLength' and p.kind = 'string' and length(s.value #>> '{}') < (p.def ->> 'minLength')::integer
+          then format('The setting %I must have at least %s %s.', s.key, p.def ->> 'minLength',
+            case when p.def ->> 'minLength' = '1' then 'character' else 'characters' end)
+        when p.def ? 'maxLength' and p.kind = 'string' and length(s.value #>> '{}') > (p.def ->> 'maxLength')::integer
+          then format('The setting %I must have at most %s characters.', s.key, p.def ->> 'maxLength')
         when p.def ? 'minimum' and p.kind in ('integer', 'number') and (s.value #>> '{}')::numeric < (p.def ->> 'minimum')::numeric
           then format('The setting %I must be at least %s.', s.key, p.def ->> 'minimum')
         when p.def ? 'maximum' and p.kind in ('integer', 'number') and (s.value #>> '{}')::numeric > (p.def ->> 'maximum')::numeric

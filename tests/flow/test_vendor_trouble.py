@@ -33,6 +33,27 @@ def test_a_missing_credential_pauses_with_an_alert_and_setting_one_resumes(
 
 
 @story()
+def test_an_expired_credential_fails_before_anything_is_sent_and_says_so(here: Installation, erp: XledgerFake) -> None:
+    org = here.organisation(claims=5)
+    here.database.sql("update bilag.integration_config set credential_expires_at = now() - interval '1 minute'")
+    run = org.request()
+    here.worker()
+    until("the alert is open", lambda: "credential" in here.alerts())
+    status = org.status(run)
+    assert status["waitingFor"]["reasonCode"] == "credential_expired"
+    error = status["error"]
+    assert error.keys() == {
+        "correlationId", "errorClass", "httpStatus", "adapterName", "attempt", "message", "isRetryable",
+    }  # fmt: skip
+    assert (error["errorClass"], error["httpStatus"], error["isRetryable"]) == ("permanent", 403, False)
+    assert error["message"].startswith("The credential expired at ")
+    assert (erp.calls.total(), set(org.states().values())) == (0, {"pending"})
+    here.give_credential(org)
+    assert org.until_ended(run)["status"] == "succeeded"
+    assert here.verdict().is_right
+
+
+@story()
 def test_a_maintenance_page_is_waited_out_and_the_run_then_goes_on(here: Installation, erp: XledgerFake) -> None:
     org = here.organisation(claims=5)
     erp.maintenance(retry_after="1")

@@ -6,14 +6,17 @@ import csv
 import hashlib
 import io
 import json
+from typing import Any
 from uuid import UUID, uuid4
 
 import psycopg
 import pytest
+from psycopg.types.json import Jsonb
 
 from tests.fix_bilag import Bilag, Line, Organisation
 from tests.gbat10 import read_gbat10
 from tests.sql.file_worker import FileWorker, file_of
+from tests.sql.refusals import refused
 
 
 @pytest.fixture
@@ -129,6 +132,36 @@ def test_a_run_without_a_file_says_why(bilag: Bilag, club: Organisation, files: 
     other = bilag.organisation().request()
     assert hint(other) == "xledger makes no files: export_report has every line."
     assert club.status(run)["file"] is None
+
+
+@pytest.mark.parametrize(
+    ("own", "sentence"),
+    [
+        ({"settlement_account": "2910"}, "The setting format is missing."),
+        ({"format": "csv"}, "The setting settlement_account is missing."),
+        ({"format": "pdf", "settlement_account": "2910"}, "The setting format must be one of"),
+        ({"format": "csv", "settlement_account": ""}, "The setting settlement_account must have at least 1 character."),
+        ({"format": "csv", "settlement_account": "9" * 41}, "settlement_account must have at most 40 characters."),
+        ({"format": "csv", "settlement_account": "2910", "path": "here"}, "There is no setting path; there are:"),
+        (
+            {"format": "gbat10", "settlement_account": "2910", "voucher_type": "A"},
+            "voucher_type does not have the form",
+        ),
+        ({"format": "gbat10", "settlement_account": 2910}, "The setting settlement_account must be of type string."),
+    ],
+)
+def test_settings_that_do_not_fit_are_refused_as_they_are_written_and_the_sentence_names_the_field(
+    bilag: Bilag, club: Organisation, own: dict[str, Any], sentence: str
+) -> None:
+    with refused("KB007", sentence):
+        bilag.database.sql("update bilag.integration_config set settings = %s where org_id = %s", Jsonb(own), club.id)
+    other = bilag.organisation("Other")
+    with refused("KB007", sentence):
+        bilag.database.sql(
+            "insert into bilag.integration_config (org_id, integration_type, settings) values (%s, 'file', %s)",
+            other.id,
+            Jsonb(own),
+        )
 
 
 def test_a_run_in_many_batches_has_one_file_in_the_order_of_the_numbers(club: Organisation, files: FileWorker) -> None:
