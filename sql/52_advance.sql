@@ -199,10 +199,14 @@ begin
       'settings', coalesce((select f.settings from bilag_internal.files_begun f where f.run_id = r.id), c.settings),
       'allowedHosts', t.allowed_hosts, 'credentialVersion', c.credential_version, 'kind', i.kind,
       'correlationId', case when i.kind = 'post' then r.correlation_id else gen_random_uuid() end,
-      'vehicle', min(i.vehicle), 'absenceAfterSeconds', extract(epoch from t.absence_after),
+      'absenceAfterSeconds', extract(epoch from t.absence_after),
       'items', jsonb_agg(jsonb_build_object(
         'id', i.id, 'attempt', i.attempt, 'sentAt', i.sent_at, 'answered', i.answered, 'externalId', i.external_id,
         'recovered', i.look_first, 'lastLook', i.last_look,
+        'vehicle', i.vehicle, 'revocable', i.kind <> 'find' or not exists (
+          -- What was accepted, or is being sent, must not lose its vehicle to a look-up of what travelled beside it.
+          select from bilag.export_items m
+          where m.run_id = i.run_id and m.vehicle = i.vehicle and m.state in ('accepted', 'sending')),
         'voucher', i.voucher) order by i.voucher_number, i.id))
     from (
       select i.*, case when i.id = any(marked) then 'post' when i.state = 'in_doubt' then 'find' else 'confirm' end as kind

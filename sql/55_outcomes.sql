@@ -22,18 +22,18 @@ as $$
     case when x.outcome in ('exported', 'accepted', 'absent', 'import_error', 'unknown')
       or (r.kind = 'post' and x.outcome in ('rejected', 'refused', 'unsent')) then x.outcome else 'unknown' end,
     x."externalId", x."reasonCode",
-    case when jsonb_typeof(x."reasonParams") = 'object' then x."reasonParams" else '{}' end, left(x.message, 500)
+    case when jsonb_typeof(x."reasonParams") = 'object' then x."reasonParams" else '{}' end, left(x.message, 500), coalesce(x.revoked, false)
   from jsonb_to_recordset(reports) as r (lane uuid, token uuid, kind text, results jsonb)
   left join lateral (select l.lease_token from bilag.export_lanes l where l.integration_id = r.lane offset 0) as l on true
   cross join lateral jsonb_to_recordset(r.results) as x (
-    id bigint, attempt integer, outcome text, "externalId" text, "reasonCode" text, "reasonParams" jsonb, message text)
+    id bigint, attempt integer, outcome text, "externalId" text, "reasonCode" text, "reasonParams" jsonb, message text, revoked boolean)
 $$;
 
 comment on function bilag_internal.results(jsonb) is 'The outcomes in reports, one row per item.';
 
 -- The state that an outcome leads to. `ended`: its run is over, so nothing would send it. Absence is believed of a system that
--- answered the write, and else only of a look that was handed out when nothing could be on its way any more, with the credential that
--- the write had.
+-- answered the write, and else only of a look that revoked what was on its way, or that was handed out when nothing could be on its
+-- way any more; and with the credential that the write had.
 create or replace function bilag_internal.next_state(item bilag.export_items, result bilag_internal.result, ended boolean)
 returns text
 language plpgsql stable
@@ -47,7 +47,7 @@ begin
     when result.outcome = 'import_error' then 'accepted'
     when result.outcome = 'unknown' then case when item.state = 'accepted' then 'accepted' else 'in_doubt' end
     when result.outcome = 'absent' and result.kind <> 'post' and not item.answered and item.state <> 'accepted'
-      and (coalesce(item.looked_at < item.absent_from, true) or (not result.same_credential and not item.last_look)) then 'in_doubt'
+      and ((not result.revoked and coalesce(item.looked_at < item.absent_from, true)) or (not result.same_credential and not item.last_look)) then 'in_doubt'
     when result.outcome = 'rejected' or (result.outcome = 'refused' and result.told = 1) then 'rejected'
     -- Absent, though the vendor had accepted it: its import error was cleared away by deleting it, or it vanished.
     when result.outcome = 'absent' and item.state = 'accepted' then

@@ -29,7 +29,7 @@ begin
   told := array(
     select (x.lane, x.kind, x.alive, s.same_credential, x.told, x.id, x.attempt, x.outcome,
       x.external_id, case when x.outcome = 'absent' and not s.same_credential
-        then 'credential_changed' else x.reason_code end, x.reason_params, x.message)::bilag_internal.result
+        then 'credential_changed' else x.reason_code end, x.reason_params, x.message, x.revoked)::bilag_internal.result
     from unnest(told) x
     join bilag.export_items i on i.id = x.id and i.id = any(ids)
     join bilag.export_lanes l on l.integration_id = i.integration_id

@@ -68,9 +68,10 @@ begin
   set lease_token = null, lease_until = null, msg_id = null, voucher_number_last = l.voucher_number_last + 1000;
   perform bilag_internal.rescue_items(array(select l.integration_id from bilag.export_lanes l where l.in_flight));
   -- What was in doubt may have been settled, and sent again, in the time that is forgotten; and a worker that held a lease may use it
-  -- to its end.
+  -- to its end. In which vehicle it travels now is not known either.
+  update bilag.export_items i set vehicle = null where i.state = 'accepted' and i.next_look_at is not null;
   update bilag.export_items i
-  set answered = false, looked_at = null, look_first = true,
+  set answered = false, looked_at = null, look_first = true, vehicle = null,
     absent_from = coalesce(bilag_internal.now() + t.absence_after + make_interval(secs => l.lease_seconds), 'infinity')
   from bilag.export_lanes l, bilag.integration_types t
   where i.state = 'in_doubt' and i.next_look_at is not null and l.integration_id = i.integration_id
@@ -107,7 +108,7 @@ as $$
   set state = 'in_doubt', look_first = true, sent_at = least(x.approved_at, x.created_at, h.recover_since), next_look_at = bilag_internal.now(), answered = false,
     -- In the life that this database forgot it may have been sent at any time since its approval, and last a moment ago.
     absent_from = coalesce(bilag_internal.now() + t.absence_after + make_interval(secs => l.lease_seconds), 'infinity'),
-    looked_at = null, credential_version = c.credential_version,
+    looked_at = null, vehicle = null, credential_version = c.credential_version,
     reason_code = 'recovered', reason_params = '{}', message = bilag_internal.tell('recovered', '{}')
   from bilag.expense_claims x, bilag.installation h, bilag.integration_types t, bilag.integration_config c, bilag.export_lanes l
   where x.id = i.claim_id and c.id = i.integration_id and l.integration_id = i.integration_id and least(x.approved_at, x.created_at) < h.recover_before and t.integration_type = i.integration_type and t.finds

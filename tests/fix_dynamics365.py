@@ -34,8 +34,8 @@ async def dynamics365(bc: Dynamics365Fake) -> AsyncIterator[Vendor]:
     vendor = Vendor(
         key="dynamics365",
         fake=bc,
-        writes="$batch",
-        reads="GET generalLedgerEntries",
+        writes="post",
+        reads="GET $batch",
         settings={
             "base_url": bc.url,
             "token_url": bc.token_url,

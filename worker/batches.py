@@ -18,7 +18,6 @@ def batch_of(job: Mapping[str, Any]) -> Batch:
     return Batch(
         correlation_id=UUID(job["correlationId"]),
         sendings=tuple(map(_sending, job["items"])),
-        vehicle=job.get("vehicle"),
     )
 
 
@@ -32,6 +31,8 @@ def _sending(item: Mapping[str, Any]) -> Sending:
         external_id=item.get("externalId"),
         recovered=bool(item.get("recovered")),
         last_look=bool(item.get("lastLook")),
+        vehicle=item.get("vehicle"),
+        revocable=bool(item.get("revocable", True)),
     )
 
 

@@ -66,6 +66,9 @@ class Sending:
 
     ``recovered``: after a restore, the database may have forgotten that it was sent. ``last_look``: a person says that
     it is not booked.
+    ``vehicle`` names what carries it at the vendor (a journal, say): stored before anything is sent, and another one in
+    each attempt. It is ``None`` when it is not known, as after a restore. ``revocable`` is false while vouchers that
+    were accepted travel in the same vehicle: a look-up may then not take it away.
     """
 
     voucher: Voucher
@@ -75,18 +78,25 @@ class Sending:
     external_id: str | None = None
     recovered: bool = False
     last_look: bool = False
+    vehicle: str | None = None
+    revocable: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
     """What goes in one invocation: whole vouchers within the adapter's announced limits.
 
-    ``vehicle`` names what carries them at the vendor (a journal, say), stored before anything is sent.
+    What is posted together has one vehicle; what is looked up together may have come in several.
     """
 
     correlation_id: UUID
     sendings: tuple[Sending, ...]
-    vehicle: str | None = None
+
+    @property
+    def vehicle(self) -> str | None:
+        """The one that all of them travel in, if there is one."""
+        vehicles = {sending.vehicle for sending in self.sendings}
+        return vehicles.pop() if len(vehicles) == 1 else None
 
     @property
     def vouchers(self) -> tuple[Voucher, ...]:
@@ -110,7 +120,8 @@ class Verdict(StrEnum):
 class Outcome:
     """The verdict on one voucher. ``reason_code`` is one of ``bilag.reasons``; with a success it is a remark.
 
-    ``content`` is the voucher as it stands in the file, from an adapter that makes files.
+    ``content`` is the voucher as it stands in the file, from an adapter that makes files. ``revoked``: as in a
+    finding.
     """
 
     reference: str
@@ -120,6 +131,7 @@ class Outcome:
     reason_params: Mapping[str, Any] = field(default_factory=dict)
     message: str | None = None
     content: bytes | None = None
+    revoked: bool = False
 
 
 class Presence(StrEnum):
@@ -137,7 +149,8 @@ class Finding:
 
     ``posted`` is true when it was seen in the ledger, false when it is still on its way there (an import
     queue, an unposted journal). ``import_error`` is the vendor's message when its own import refused it
-    while its copy is still there.
+    while its copy is still there. ``revoked``: the look-up has seen to it that nothing of the attempt can
+    arrive any more, so its absence counts at once; the vehicle is spent.
     """
 
     reference: str
@@ -146,6 +159,7 @@ class Finding:
     external_id: str | None = None
     import_error: str | None = None
     message: str | None = None
+    revoked: bool = False
 
 
 class Health(StrEnum):
@@ -169,7 +183,8 @@ class Capabilities:
     """What an adapter can do and prove; announced to ``bilag.integration_types`` by ``bilag migrate``.
 
     ``absence_after``: after an unanswered write, absence counts only once this much time has passed, because
-    the request may still be on its way into the system. ``None``: the adapter can never prove absence.
+    the request may still be on its way into the system; unless a look-up has revoked what was on its way.
+    ``None``: the adapter can never prove absence by waiting.
     ``hosts``: the vendor's own hosts; a URL in the settings to any other host is refused until it is allowed.
     ``identity_settings``: the settings that decide which ledger is reached.
     ``own_currency_when``: settings with which only the ledger's own currency is booked, although ``foreign_currency``.

@@ -128,7 +128,8 @@ class _Invocation:
         self._found = await self._read(self._adapter.find, "find")
         absent = all_absent(self._found, self._ids)
         self._tally.writing = not absent
-        return absent
+        # What was revoked is spent: it goes again in the next delivery, in a vehicle that is written down first.
+        return absent and not any(finding.revoked for finding in self._found)
 
     async def _settle_refusal(self, error: Refused) -> None:
         """The batch was answered with an error about its content: prove it absent before concluding anything."""
@@ -175,6 +176,7 @@ class _Invocation:
                 reason_params=outcome.reason_params,
                 message=outcome.message,
                 content=outcome.content,
+                revoked=outcome.revoked,
             )
 
     def _options(self, timeout: float | None) -> RetryOptions:

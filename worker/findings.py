@@ -19,17 +19,17 @@ def absence_counts(after_seconds: float | None, *, answered: bool) -> bool:
 
 
 def outcome_of(finding: Finding, *, believed: bool = True, absent: Verdict = Verdict.ABSENT) -> Outcome:
-    """One finding as an outcome. ``believed``: absence counts, and ``absent`` is then the verdict."""
+    """One finding as an outcome. ``believed``: absence counts, and ``absent`` is then the verdict; so if revoked."""
     verdict, reason = Verdict.UNKNOWN, None
     if finding.import_error is not None:
         verdict, reason = Verdict.IMPORT_ERROR, "import_error"
     elif finding.presence is Presence.WHOLE:
         verdict = Verdict.EXPORTED if finding.posted else Verdict.ACCEPTED
-    elif finding.presence is Presence.ABSENT and believed:
+    elif finding.presence is Presence.ABSENT and (believed or finding.revoked):
         verdict = absent
     message = finding.import_error or finding.message
     params = {"message": message} if reason and message else {}
-    return Outcome(finding.reference, verdict, finding.external_id, reason, params, message)
+    return Outcome(finding.reference, verdict, finding.external_id, reason, params, message, revoked=finding.revoked)
 
 
 def all_absent(findings: Iterable[Finding], references: Iterable[str]) -> bool:

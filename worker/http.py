@@ -63,8 +63,7 @@ class Client:
             await opened.aclose()
 
     def opened(self) -> httpx.AsyncClient:
-        if self._opened is None:
-            self._opened = self._open()
+        self._opened = self._opened or self._open()
         return self._opened
 
     def _open(self) -> httpx.AsyncClient:
@@ -133,11 +132,12 @@ class Http:
         headers: Mapping[str, str] | None = None,
         body: Any = None,
         rows: Rows | None = None,
+        auth: httpx.Auth | None = None,
     ) -> Answer:
         """Send one request, once, and read its whole answer, whatever its status.
 
-        ``body`` is sent as JSON; ``writes`` picks the table's column, ``rows`` are the adapter's own.
-        Raises AdapterError when there is no answer, or when the settings forbid the call.
+        ``body`` is sent as JSON, bytes as they are; ``writes`` picks the table's column, ``rows`` the adapter's own.
+        Raises AdapterError when there is no answer, or when the settings forbid the call; and what ``auth`` raises.
         """
         self._destinations.permit(url)
         request = self._build(method, url, headers or {}, body)
@@ -145,7 +145,7 @@ class Http:
         request.extensions["trace"] = wire.note
         try:
             async with asyncio.timeout(self._client.timeout):
-                status, content, wait = await self._exchange(request)
+                status, content, wait = await self._exchange(request, auth)
         except OnTheLine as error:
             key = fault_of(error.cause, wire)
             raise failure(key, f"{key} ({error})", writes=writes, rows=rows) from None
@@ -162,14 +162,15 @@ class Http:
         for name, value in sent.items():
             if not _HEADER_VALUE.fullmatch(value):  # said without the value: it may be a secret
                 raise Misconfigured(f"the header {name} has characters that HTTP cannot carry", executed=Executed.NO)
-        return self._client.opened().build_request(method, url, headers=sent, json=body)
+        form = {"content" if isinstance(body, bytes) else "json": body}
+        return self._client.opened().build_request(method, url, headers=sent, **form)
 
-    async def _exchange(self, request: httpx.Request) -> tuple[int, bytes | None, float | None]:
+    async def _exchange(self, request: httpx.Request, auth: Any) -> tuple[int, bytes | None, float | None]:
         """Status, body (``None`` if it is too large) and wait. Raises OnTheLine for whatever the line did."""
         import httpx
 
         try:
-            response = await self._client.opened().send(request, stream=True)
+            response = await self._client.opened().send(request, stream=True, auth=auth)
             try:
                 content = await self._read(response)
             finally:

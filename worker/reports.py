@@ -57,6 +57,7 @@ class Tally:
         reason_params: Mapping[str, Any] | None = None,
         message: str | None = None,
         content: bytes | None = None,
+        revoked: bool = False,
     ) -> None:
         """Note what became of one item; a later word about it replaces the earlier."""
         self._results[item_id] = {
@@ -65,6 +66,7 @@ class Tally:
             "reasonCode": reason_code,
             "reasonParams": dict(reason_params or {}),
             "message": redaction.message(message) if message else None,
+            **({"revoked": True} if revoked else {}),
         }
         if content is not None:
             self._results[item_id]["content"] = b64encode(content).decode("ascii")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -18,6 +19,7 @@ from worker.contract import Adapter, Batch, Call, Line, Outcome, Sending, Vouche
 from worker.http import Client
 
 _serial = count(1)
+_vehicles: dict[str, str] = {}
 QUICK = 0.5
 """Seconds: the timeout of a client that is to wait in vain."""
 
@@ -102,8 +104,20 @@ def voucher_of(*lines: Line, **facts: Any) -> Voucher:
 
 
 def batch(*vouchers: Voucher, sent_at: datetime | None = None) -> Batch:
-    moment = sent_at or datetime.now(UTC)
-    return Batch(uuid4(), tuple(Sending(voucher, attempt=1, sent_at=moment) for voucher in vouchers))
+    """An attempt to send these vouchers, or a look-up of them: each keeps the vehicle that it was first batched in."""
+    moment, vehicle = sent_at or datetime.now(UTC), new_vehicle()
+    return Batch(
+        uuid4(),
+        tuple(
+            Sending(voucher, attempt=1, sent_at=moment, vehicle=_vehicles.setdefault(voucher.reference, vehicle))
+            for voucher in vouchers
+        ),
+    )
+
+
+def new_vehicle() -> str:
+    """Ten letters, as the database makes them."""
+    return "".join(secrets.choice("GHJKLMNPQRSTVWXZ") for _ in range(10))
 
 
 def references(vouchers: Sequence[Voucher]) -> list[str]:

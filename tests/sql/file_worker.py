@@ -35,7 +35,7 @@ class FileWorker(FakeWorker):
             outcomes = [(outcome.reference, outcome.verdict.value, outcome) for outcome in posted]  # type: ignore[misc]
         ids = {item["voucher"]["reference"]: item["id"] for item in job["items"]}
         for reference, word, said in outcomes:
-            facts = {name: getattr(said, name, None) for name in ("external_id", "reason_code", "message", "content")}
+            facts: Any = {n: getattr(said, n, None) for n in ("external_id", "reason_code", "message", "content")}
             tally.settle(ids[reference], word, reason_params=getattr(said, "reason_params", None), **facts)
         return tally.report(release=False)
 

@@ -41,13 +41,24 @@ def test_a_job_has_what_a_worker_needs_and_no_secret(org: Organisation, worker: 
     assert "hush-hush" not in str(job)
     assert set(job) == {
         "lane", "token", "leaseSeconds", "deliverySeconds", "runId", "orgId", "integrationType", "settings",
-        "credentialVersion", "kind", "correlationId", "vehicle", "absenceAfterSeconds", "items",
+        "allowedHosts", "credentialVersion", "kind", "correlationId", "absenceAfterSeconds", "items",
     }  # fmt: skip
     assert (job["runId"], job["orgId"], job["kind"]) == (str(run), str(org.id), "post")
     assert (job["leaseSeconds"], job["deliverySeconds"], job["absenceAfterSeconds"]) == (60, 150, 60)
     assert (job["settings"], job["credentialVersion"]) == ({"settlement_account": "2910"}, 1)
     (item,) = job["items"]
-    assert set(item) == {"id", "attempt", "sentAt", "answered", "externalId", "voucher"}
+    assert set(item) == {
+        "id",
+        "attempt",
+        "sentAt",
+        "answered",
+        "externalId",
+        "vehicle",
+        "revocable",
+        "recovered",
+        "lastLook",
+        "voucher",
+    }
     assert (item["attempt"], item["answered"]) == (1, False)
 
 

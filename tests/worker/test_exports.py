@@ -36,14 +36,14 @@ async def test_a_batch_that_goes_well_is_exported(desk: Desk) -> None:
 
 
 async def test_the_adapter_gets_whole_typed_vouchers_and_the_correlation_id(desk: Desk) -> None:
-    await desk.do(items=1, vehicle="GHJKL")
+    await desk.do(items=1)
     (batch,), (call,) = desk.adapter.batches, desk.adapter.calls
     (voucher,) = batch.vouchers
     assert [line.amount for line in voucher.lines] == [Decimal("100.50"), Decimal("-100.50")]
     assert (voucher.reference, voucher.voucher_number) == ("BL000000000000000001", 41000001)
     assert voucher.posting_date.isoformat() == "2026-03-02"
     assert voucher.lines[0].dimensions == {"DEPARTMENT": "SALES"}
-    assert batch.vehicle == "GHJKL"
+    assert batch.vehicle == "GHJKLMNPQR"
     assert str(batch.correlation_id) == str(call.correlation_id) == desk.tally.job["correlationId"]
     assert call.settings.settlement_account == "2910"
 
