@@ -80,6 +80,7 @@ insert into bilag.alert_kinds (kind, severity, meaning, runbook) values
   ('schedule_drift', 'warning', 'A scheduled run started more than five minutes late, has not started, or was missed.', 'See bilag.schedule_drift and bilag.workers; it resolves when a later scheduled run starts in time.'),
   ('no_worker', 'critical', 'Work is due and no worker is alive.', 'Start one: bilag worker.'),
   ('scheduler_stalled', 'warning', 'pg_cron has not ticked; the workers tick instead.', 'Look at cron.job and cron.job_run_details; restart the server if its launcher died.'),
+  ('maintenance_failed', 'warning', 'Old rows of a table could not be deleted.', 'Read its error in bilag.retention; mend what stands in the way; it resolves with the next sweep.'),
   ('export_slow', 'info', 'A run takes three times as long as usual.', 'Look at bilag.attempts and bilag.runs_in_progress.')
 on conflict (kind) do update
   set severity = excluded.severity, meaning = excluded.meaning, runbook = excluded.runbook

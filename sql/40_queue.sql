@@ -98,6 +98,37 @@ end $$;
 
 comment on function bilag_internal.take_dead_letter(bigint) is 'Archives a dead letter and returns it.';
 
+create or replace function bilag_internal.sweep_dead_letters(before timestamptz, batch integer) returns bigint
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
+as $$
+declare
+  swept bigint;
+begin
+  delete from pgmq.q_bilag_dead_letters q where q.msg_id = any(array(
+    select x.msg_id from pgmq.q_bilag_dead_letters x
+    where coalesce((x.message ->> 'diedAt')::timestamptz, x.enqueued_at) < before order by x.msg_id limit batch for update skip locked));
+  get diagnostics swept = row_count;
+  return swept;
+end $$;
+
+comment on function bilag_internal.sweep_dead_letters(timestamptz, integer) is 'Deletes dead letters that nobody decided about for so long.';
+
+create or replace function bilag_internal.sweep_dead_letter_archive(before timestamptz, batch integer) returns bigint
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
+as $$
+declare
+  swept bigint;
+begin
+  delete from pgmq.a_bilag_dead_letters q where q.msg_id = any(array(
+    select x.msg_id from pgmq.a_bilag_dead_letters x
+    where coalesce((x.message ->> 'diedAt')::timestamptz, x.archived_at) < before order by x.msg_id limit batch for update skip locked));
+  get diagnostics swept = row_count;
+  return swept;
+end $$;
+
+comment on function bilag_internal.sweep_dead_letter_archive(timestamptz, integer) is
+  'Deletes archived dead letters: pgmq never does. Nothing else is ever archived; hints are deleted.';
+
 create or replace function bilag_internal.queue_lengths()
 returns table (queue text, messages bigint, visible bigint, oldest timestamptz)
 language sql stable security definer set search_path = pg_catalog, pg_temp

@@ -140,6 +140,7 @@ begin
     return jsonb_build_object('skipped', true);
   end if;
   perform bilag_internal.recognise_server();
+  perform bilag_internal.maintain_a_little();  -- before any lane is held
   made := bilag_internal.make_due_runs();
 
   -- Lanes whose lease is lost, whose hint is lost, or that became due while they waited in the table.

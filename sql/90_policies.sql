@@ -171,6 +171,13 @@ create policy service_serves_all on bilag.integration_run_logs for all to servic
   using (true)
   with check (true);
 
+create policy service_serves_all on bilag.retention for all to service_role
+  using (true)
+  with check (true);
+
+create policy vocabulary_is_for_all on bilag.retention for select to bilag_observer
+  using (true);
+
 create policy service_serves_all on bilag.alerts for all to service_role
   using (true)
   with check (true);

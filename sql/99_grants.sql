@@ -127,6 +127,7 @@ grant select on
   bilag.installation,
   bilag.worker_heartbeats,
   bilag.retry_schedule,
+  bilag.retention,
   bilag.integration_types,
   bilag.reasons,
   bilag.alert_kinds,

@@ -149,7 +149,9 @@ def test_privileges_are_given_in_one_room() -> None:
 
 def test_no_room_swallows_every_error() -> None:
     for name, text in rooms().items():
-        assert not re.search(r"when\s+others", re.sub(r"--.*|'[^']*'", "", text), re.IGNORECASE), name
+        caught = re.findall(r"when\s+others", re.sub(r"--.*|'[^']*'", "", text), re.IGNORECASE)
+        # 96: one table's trouble must not keep the others from being swept; it becomes an alert.
+        assert len(caught) == (1 if name == "96_maintenance.sql" else 0), name
 
 
 def test_every_room_asks_the_clock_that_tests_own() -> None:
