@@ -81,7 +81,9 @@ create table bilag.account_mappings (
   created_at        timestamptz not null default now(),
   primary key (org_id, integration_type, category, valid_from),
   constraint account_code_is_not_empty check (account_code <> ''),
-  constraint dimensions_are_an_object check (jsonb_typeof(dimensions) = 'object')
+  constraint category_has_at_most_two_hundred_characters check (length(category) <= 200),
+  constraint dimensions_are_an_object check (jsonb_typeof(dimensions) = 'object'),
+  constraint dimensions_are_flat check (not jsonb_path_exists(dimensions, '$.* ? (@.type() == "object" || @.type() == "array")'))
 );
 
 create index account_mappings_by_type on bilag.account_mappings (integration_type);

@@ -55,7 +55,9 @@ create table bilag.expense_claim_lines (
     foreign key (claim_id, org_id) references bilag.expense_claims (id, org_id) on delete cascade,
   constraint expense_date_is_a_plausible_day check (expense_date between '1900-01-01' and '2200-01-01'),
   constraint amount_is_money check (amount = round(amount, 2) and abs(amount) < 1000000000000),
-  constraint dimensions_are_an_object check (jsonb_typeof(dimensions) = 'object')
+  constraint category_has_at_most_two_hundred_characters check (length(category) <= 200),
+  constraint dimensions_are_an_object check (jsonb_typeof(dimensions) = 'object'),
+  constraint dimensions_are_flat check (not jsonb_path_exists(dimensions, '$.* ? (@.type() == "object" || @.type() == "array")'))
 );
 
 alter table bilag.expense_claim_lines enable row level security;

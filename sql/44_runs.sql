@@ -1,6 +1,17 @@
 -- Runs: how one is asked for, by INSERT or by function, and what its client may do with it. The cutoff is fixed when the run is
 -- made, in the organisation's zone.
 
+create or replace function bilag_internal.require_period_end(period_end date) returns void
+language plpgsql stable set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if period_end not between '1900-01-01' and '2200-01-01' then
+    perform bilag_internal.complain('KB001', format('%s is no period_end.', period_end), 'Give a day between 1900 and 2200, or null for up to now.');
+  end if;
+end $$;
+
+comment on function bilag_internal.require_period_end(date) is 'Raises KB001 for a day on which no period can end.';
+
 create or replace function bilag_internal.prepare_run() returns trigger
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
@@ -11,6 +22,10 @@ begin
   -- A stranger is told by the policy, which is asked after this, and not here, which systems an organisation has.
   if new.trigger = 'insert' and not bilag_internal.is_service() and new.org_id not in (select bilag_internal.my_finance_org_ids()) then
     return new;
+  end if;
+  perform bilag_internal.require_period_end(new.period_end);
+  if length(new.idempotency_key) > 200 then
+    perform bilag_internal.complain('KB001', format('The idempotency_key has %s characters; 200 is the most.', length(new.idempotency_key)), 'A uuid will do.');
   end if;
   integration := bilag_internal.integration_of(new.org_id, new.integration_type);
   select o.time_zone into zone from bilag.organizations o where o.id = new.org_id;

@@ -64,6 +64,7 @@ declare
 begin
   perform bilag_internal.require_finance(org_id);
   integration := bilag_internal.integration_of(org_id, integration_type);
+  perform bilag_internal.require_period_end(period_end);
   select o.time_zone into zone from bilag.organizations o where o.id = preview_export.org_id;
   with claims as (
     select c.claim_id from bilag_internal.candidates(array[integration.id], array[
