@@ -30,9 +30,9 @@ comment on function bilag_internal.making_files(bilag_internal.result[]) is 'The
 -- The most that a file may be: it is put together in one call, and a call has fifteen seconds.
 create or replace function bilag_internal.largest_file() returns bigint
 language sql immutable set search_path = pg_catalog, pg_temp
-as $$ select 250000000::bigint $$;
+as $$ select 150000000::bigint $$;
 
-comment on function bilag_internal.largest_file() is 'Bytes; about two million lines.';
+comment on function bilag_internal.largest_file() is 'Bytes; about a million lines.';
 
 create or replace function bilag_internal.filed(told bilag_internal.result[], filing uuid[], reports jsonb)
 returns bilag_internal.result[]

@@ -10,7 +10,7 @@ from tests.fix_postgres import Database as Installed
 from tests.fix_shell import Shell
 
 COMMANDS = (
-    *("migrate", "worker", "doctor", "status", "preview", "export", "claim"),
+    *("migrate", "worker", "doctor", "status", "preview", "export", "file", "claim"),
     *("secret", "dead-letters", "pause", "resume", "version"),
 )
 

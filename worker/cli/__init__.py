@@ -21,6 +21,7 @@ _COMMANDS = {
     "status": "status",
     "preview": "exports",
     "export": "exports",
+    "file": "files",
     "claim": "exports",
     "secret": "operate",
     "dead-letters": "operate",

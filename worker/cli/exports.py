@@ -119,7 +119,11 @@ def _ending(status: dict[str, Any]) -> str:
     claims = status["claims"]
     counted = ", ".join(f"{number} {name}" for name, number in claims.items() if number and name != "total")
     ending = f"Run {status['runId']} {status['status'].replace('_', ' ')}: {counted or 'nothing to do'}."
-    return f"{ending} {status['error']['message']}" if status.get("error") else ending
+    if status.get("error"):
+        ending += f" {status['error']['message']}"
+    if status.get("file"):
+        ending += f" Its file: bilag file {status['runId']} --output {status['file']['name']}"
+    return ending
 
 
 def _day(moment: datetime | None) -> date | None:
