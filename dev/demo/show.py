@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-console = Console(width=112)
+console = Console(width=116)
 
 PATIENCE_SECONDS = 180
 LOOK_EVERY_SECONDS = 0.2

@@ -27,7 +27,7 @@ class Entry:
     subledger: str | None = None
     line_reference: str | None = None
     dimensions: Mapping[str, str] = field(default_factory=dict)
-    vendor: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    vendor: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def as_json(self) -> dict[str, Any]:
         return {

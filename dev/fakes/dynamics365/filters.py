@@ -33,10 +33,16 @@ TOKEN = re.compile(r"\s*('(?:[^']|'')*'|[()]|,|[^\s(),']+)")
 
 
 class Piece(NamedTuple):
-    """A part of a filter, and the fields it asks about."""
+    """A part of a filter, and the fields it asks about. ``values`` are all that it takes, where it says just that."""
 
     test: Test
     fields: frozenset[str]
+    values: frozenset[Any] | None = None
+
+
+def _one_of(field: str, values: frozenset[Any]) -> Piece:
+    """A look-up of a hundred documents among many thousand entries is asked for often: one test for all of them."""
+    return Piece(lambda row: row[field] in values, frozenset({field}), values)
 
 
 class Filter:
@@ -84,6 +90,9 @@ class Filter:
         if len(pieces) > 1 and len(fields) > 1:
             message = "The OR operator on distinct fields of a filter is not supported."
             raise BcError(400, "BadRequest_MethodNotImplemented", message)
+        values = [piece.values for piece in pieces if piece.values is not None]
+        if len(values) == len(pieces):
+            return _one_of(next(iter(fields)), frozenset[Any]().union(*values))
         tests = [piece.test for piece in pieces]
         return Piece(lambda row: any(test(row) for test in tests), fields)
 
@@ -91,6 +100,8 @@ class Filter:
         pieces = [self._one()]
         while self._take("and"):
             pieces.append(self._one())
+        if len(pieces) == 1:
+            return pieces[0]
         tests = [piece.test for piece in pieces]
         return Piece(lambda row: all(test(row) for test in tests), frozenset().union(*(one.fields for one in pieces)))
 
@@ -123,6 +134,8 @@ class Filter:
         if sign not in COMPARISONS:
             raise self._wrong()
         wanted, compare = _literal(kind, name, self._word()), COMPARISONS[sign]
+        if sign == "eq":
+            return _one_of(name, frozenset({wanted}))
         return Piece(lambda row: row[name] is not None and bool(compare(row[name], wanted)), frozenset({name}))
 
 

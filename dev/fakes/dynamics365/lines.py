@@ -27,14 +27,14 @@ CENT = Decimal("0.01")
 
 def written(company: Company, journal: Journal, given: Mapping[str, Any], now: datetime, delivery: int) -> Line:
     """The line that an insert makes. Raises BcError."""
-    earlier = [line for line in journal.in_order() if not line.is_blank]
     number = given.get("lineNumber") or max((line.number for line in journal.lines.values()), default=0) + 10_000
     if any(line.number == number for line in journal.lines.values()):
         key = f"Journal Template Name='{journal.template}',Journal Batch Name='{journal.code}',Line No.='{number}'"
         raise same_key(TABLE, key)
     line = replace(blank_line(number, now), id=uuid4(), delivery=delivery)
     line.values["balancingAccountNumber"] = journal.balancing_account
-    _inherit(line, earlier, now)
+    if not (given.get("postingDate") and given.get("documentNumber")):
+        _inherit(line, [one for one in journal.in_order() if not one.is_blank], now)
     validate(company, journal, line, given)
     if not line.values["description"]:
         line.values["description"] = _account_name(company, line)

@@ -148,7 +148,14 @@ def dimension_set(held: Company, parent: UUID, kind: str, given: Mapping[str, st
 
 
 def entry(held: Company, voucher: Booked, booked: Entry) -> Row:
-    """A row of ``generalLedgerEntries``, which has no external document number [AL][EDMX]."""
+    """A row of ``generalLedgerEntries``: no external document number [AL][EDMX]. Made once, for it never changes."""
+    if "row" not in booked.vendor:
+        booked.vendor["row"] = _entry(held, voucher, booked)
+    row: Row = booked.vendor["row"]
+    return row
+
+
+def _entry(held: Company, voucher: Booked, booked: Entry) -> Row:
     found = held.accounts.get(booked.account)
     return {
         "id": booked.vendor["id"],
