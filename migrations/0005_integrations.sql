@@ -42,6 +42,7 @@ create table bilag.integration_config (
   settings               jsonb not null default '{}',
   enabled                boolean not null default true,
   health_mode            text not null default 'active',
+  passive_until          timestamptz,
   books                  boolean not null default true,
   export_from            timestamptz not null default now(),
   books_closed_until     date,
@@ -60,11 +61,16 @@ create table bilag.integration_config (
 );
 
 create index integration_config_by_type on bilag.integration_config (integration_type);
+create index credentials_that_expire on bilag.integration_config (credential_expires_at) where credential_expires_at is not null;
+create index passive_for_a_day on bilag.integration_config (passive_until) where passive_until is not null;
 
 alter table bilag.integration_config enable row level security;
 
 comment on table bilag.integration_config is 'An organisation''s connection to one accounting system. Disabled, never deleted.';
 comment on column bilag.integration_config.settings is 'Configuration without secrets, checked against integration_types.settings_schema.';
+comment on column bilag.integration_config.health_mode is 'active: checked each 15 minutes; passive: its health follows real exports.';
+comment on column bilag.integration_config.passive_until is
+  'Set when a check was answered with a rate limit: passive until then. Null while passive: a person chose it, and a person ends it.';
 comment on column bilag.integration_config.books is 'False: an explicit copy. A claim is held by at most one booking integration.';
 comment on column bilag.integration_config.export_from is 'Claims approved earlier are not ours: no history is booked twice.';
 comment on column bilag.integration_config.books_closed_until is 'Last day of the closed period; posting dates in it move or are rejected (setting closed_period).';

@@ -37,6 +37,7 @@ begin
     perform bilag_internal.resume(array[integration.id]);
   end if;
   perform bilag_internal.resolve_alert('credential', integration.id::text, 'a new credential was set');
+  perform bilag_internal.credential_renewed(integration.id);
   perform bilag_internal.audit(org_id, 'credential.changed', integration_type, null, null,
     jsonb_build_object('version', integration.credential_version + 1, 'expiresAt', expires_at));
 end $$;
@@ -80,7 +81,7 @@ begin
     select from bilag.export_lanes l
     where l.integration_id = read_credential.integration_id and l.lease_token = read_credential.lease_token
       and l.lease_until > bilag_internal.now()
-  ) then
+  ) and not bilag_internal.checks_health(integration_id, lease_token) then
     perform bilag_internal.complain('KB020', 'There is no live lease for this integration.', 'Claim it first.');
   end if;
   select jsonb_build_object('secret', s.decrypted_secret, 'version', c.credential_version, 'expiresAt', c.credential_expires_at)

@@ -65,6 +65,61 @@ $$;
 
 comment on function bilag_internal.lost_hints() is 'Lanes whose message is gone: purged, or dropped with its queue.';
 
+-- Health checks: a message is {"org_id": …}, a hint that the organisation's round is due.
+
+create or replace function bilag_internal.send_health_hints(org_ids uuid[]) returns void
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
+as $$
+declare
+  sent bigint[];
+begin
+  if coalesce(cardinality(org_ids), 0) = 0 then
+    return;
+  end if;
+  select array_agg(s order by s) into sent
+  from pgmq.send_batch('bilag_health_checks',
+    array(select jsonb_build_object('org_id', o.id) from unnest(org_ids) with ordinality as o (id, n) order by o.n)) as s;
+  update bilag_internal.health_rounds r set msg_id = h.msg_id
+  from unnest(org_ids, sent) as h (org_id, msg_id)
+  where r.org_id = h.org_id;
+end $$;
+
+comment on function bilag_internal.send_health_hints(uuid[]) is 'One message for each organisation; the caller holds their rounds.';
+
+create or replace function bilag_internal.read_health_hints(quantity integer)
+returns table (msg_id bigint, read_ct integer, message jsonb)
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if not exists (select from pgmq.q_bilag_health_checks q where q.vt <= clock_timestamp()) then
+    return;
+  end if;
+  return query select r.msg_id, r.read_ct, r.message from pgmq.read('bilag_health_checks', 1, quantity) r;
+end $$;
+
+comment on function bilag_internal.read_health_hints(integer) is 'Takes messages; those that are not deleted in this transaction come back in a second.';
+
+create or replace function bilag_internal.drop_health_hints(msg_ids bigint[]) returns void
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if coalesce(cardinality(msg_ids), 0) > 0 then
+    perform pgmq.delete('bilag_health_checks', msg_ids);
+  end if;
+end $$;
+
+comment on function bilag_internal.drop_health_hints(bigint[]) is 'Deletes messages that were understood, or buried.';
+
+create or replace function bilag_internal.lost_health_hints() returns setof uuid
+language sql stable security definer set search_path = pg_catalog, pg_temp
+as $$
+  select r.org_id from bilag_internal.health_rounds r
+  where r.msg_id is not null and r.due_at <= (select bilag_internal.now())
+    and not exists (select from pgmq.q_bilag_health_checks q where q.msg_id = r.msg_id)
+$$;
+
+comment on function bilag_internal.lost_health_hints() is 'Organisations whose message is gone.';
+
 create or replace function bilag_internal.bury(letter jsonb) returns bigint
 language sql volatile security definer set search_path = pg_catalog, pg_temp
 as $$

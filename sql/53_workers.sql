@@ -31,6 +31,33 @@ end $$;
 comment on function bilag_internal.hello(uuid, text, integer, text, integer, text) is
   'A worker introduces itself; KB010 when it keeps another contract, KB011 when it serves another environment.';
 
+create or replace function bilag_internal.require_worker(worker_id uuid) returns void
+language plpgsql stable security definer set search_path = pg_catalog, pg_temp
+as $$
+declare
+  worker bilag.worker_heartbeats;
+  here bilag.installation;
+begin
+  select w.* into worker from bilag.worker_heartbeats w where w.worker_id = require_worker.worker_id;
+  if not found then
+    perform bilag_internal.complain('KB012', 'This worker has not said hello.', 'Call hello first.');
+  end if;
+  select i.* into here from bilag.installation i;
+  if worker.contract <> bilag_internal.contract() then
+    perform bilag_internal.complain('KB010',
+      format('This worker keeps contract %s, the database keeps contract %s.', worker.contract, bilag_internal.contract()),
+      'Start the worker that fits; what this one holds it may still settle.');
+  end if;
+  if worker.environment <> here.environment then
+    perform bilag_internal.complain('KB011',
+      format('This worker serves environment %L, the database is %L.', worker.environment, here.environment),
+      'Set BILAG_ENVIRONMENT, or update bilag.installation if the database really changed its purpose.');
+  end if;
+end $$;
+
+comment on function bilag_internal.require_worker(uuid) is
+  'Asked before anything is handed out: KB012 when the worker has not said hello, KB010 and KB011 when it is not ours.';
+
 create or replace function bilag_internal.beat(worker_id uuid, tokens uuid[], lease_seconds integer, running integer)
 returns setof uuid
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
@@ -80,6 +107,8 @@ as $$
   select jsonb_build_object('due', coalesce(sum(q.due), 0), 'inFlight', coalesce(sum(q.in_flight), 0), 'nextDueAt', min(q.next_due_at))
   from (
     select e.* from bilag_internal.exports_left() e where 'exports' = any(queues)
+    union all
+    select h.* from bilag_internal.health_checks_left() h where 'health_checks' = any(queues)
   ) as q
 $$;
 

@@ -64,6 +64,7 @@ begin
     and not x.results @> jsonb_build_array(jsonb_build_object('id', i.id, 'outcome', 'refused'));
 
   perform bilag_internal.settle_failures(reports);
+  perform bilag_internal.follow_exports(reports);
   perform bilag_internal.finish_runs(array(
     select r.id from bilag.export_lanes l join bilag.export_runs r on r.id = l.run_id
     where l.integration_id = any(alive) and r.cancel_requested_at is not null and r.finished_at is null));

@@ -135,6 +135,7 @@ declare
   impatient uuid[];
   woken integer;
   made integer;
+  checks integer;
 begin
   if not pg_try_advisory_xact_lock(hashtextextended('bilag.tick', 0)) then
     return jsonb_build_object('skipped', true);
@@ -180,14 +181,15 @@ begin
   perform bilag_internal.finish_runs(impatient, patience => false);
 
   woken := bilag_internal.wake_lanes(stuck || free);
-  if woken > 0 then
+  checks := bilag_internal.plan_health_checks();
+  if woken + checks > 0 then
     perform pg_notify('bilag_wake', '');
   end if;
   -- Last, so that nobody who says hello waits for all of this.
   perform bilag_internal.audit_many('{}', patient => false);
   perform bilag_internal.watch();
   perform bilag_internal.beat_heart();
-  return jsonb_build_object('made', made, 'woken', woken, 'ended', coalesce(cardinality(impatient), 0));
+  return jsonb_build_object('made', made, 'woken', woken, 'checks', checks, 'ended', coalesce(cardinality(impatient), 0));
 end $$;
 
-comment on function bilag_internal.tick() is 'The heart: makes due runs, rescues leases, sends lost hints again, ends waits. Idempotent.';
+comment on function bilag_internal.tick() is 'The heart: makes due runs, rescues leases, sends lost hints again, ends waits, plans health checks. Idempotent.';

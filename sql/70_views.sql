@@ -191,13 +191,13 @@ order by s.since;
 comment on view bilag.stuck is 'What does not move by itself, why, and what to do.';
 
 create or replace view bilag.open_alerts with (security_invoker = true) as
-select k.severity, a.kind, o.name as organization, a.integration_type, a.message, a.count, a.opened_at, a.last_seen_at, k.runbook,
+select coalesce(a.details ->> 'severity', k.severity) as severity, a.kind, o.name as organization, a.integration_type, a.message, a.count, a.opened_at, a.last_seen_at, k.runbook,
   a.details, a.id, a.org_id
 from bilag.alerts a
 join bilag.alert_kinds k on k.kind = a.kind
 left join bilag.organizations o on o.id = a.org_id
 where a.resolved_at is null
-order by array_position(array['critical', 'warning', 'info'], k.severity), a.opened_at;
+order by array_position(array['critical', 'warning', 'info'], coalesce(a.details ->> 'severity', k.severity)), a.opened_at;
 
 comment on view bilag.open_alerts is 'Problems that are open, the worst first, with the line of the runbook.';
 

@@ -22,6 +22,8 @@ grant execute on function
   bilag_internal.hello(uuid, text, integer, text, integer, text),
   bilag_internal.claim_exports(uuid, integer, integer, integer),
   bilag_internal.settle_exports(uuid, jsonb),
+  bilag_internal.claim_health_checks(uuid, integer, integer),
+  bilag_internal.settle_health_checks(uuid, jsonb),
   bilag_internal.beat(uuid, uuid[], integer, integer),
   bilag_internal.log_attempts(jsonb),
   bilag_internal.read_credential(uuid, uuid),
@@ -51,6 +53,8 @@ grant execute on function
   bilag.pause_integration(uuid, text, text, timestamptz),
   bilag.resume_integration(uuid, text),
   bilag.resolve_alert(bigint, text),
+  bilag.request_health_check(uuid),
+  bilag.health_check_status(uuid),
   bilag.upsert_claims(uuid, jsonb),
   bilag.anonymize_claimant(uuid, text)
   to authenticated, service_role;
@@ -85,7 +89,8 @@ grant select on
   to authenticated;
 
 grant select on
-  bilag.overview, bilag.claim_exports, bilag.runs_in_progress, bilag.stuck, bilag.open_alerts, bilag.attempts, bilag.schedule_drift
+  bilag.overview, bilag.claim_exports, bilag.runs_in_progress, bilag.stuck, bilag.open_alerts, bilag.attempts, bilag.schedule_drift,
+  bilag.health_trend
   to authenticated;
 
 -- A lane without its lease token: whoever holds that may speak as the worker.
@@ -132,7 +137,7 @@ grant select on
   bilag.reasons,
   bilag.alert_kinds,
   bilag.overview, bilag.runs_in_progress, bilag.stuck, bilag.queue_status, bilag.open_alerts, bilag.dead_letters, bilag.attempts,
-  bilag.workers, bilag.schedule_drift
+  bilag.workers, bilag.schedule_drift, bilag.health_trend
   to bilag_observer;
 
 -- How vouchers stand, by number and state; not what is in them, whose they are, nor what a vendor said of one.

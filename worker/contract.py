@@ -170,12 +170,16 @@ class Health(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class HealthResult:
-    """One check of one connection. ``latency_ms`` is the whole call, in milliseconds."""
+    """One check of one connection. ``latency_ms`` is the whole call, in milliseconds; ``None`` if nothing answered.
+
+    ``reason_code`` ``rate_limited``: the system asked us to wait; it is then not checked for a day.
+    """
 
     status: Health
-    latency_ms: int
+    latency_ms: int | None
     checked_at: datetime
     error: str | None = None
+    reason_code: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,4 +252,7 @@ class Adapter(ABC):
 
     @abstractmethod
     async def check(self, call: Call) -> HealthResult:
-        """The cheapest call that proves the connection."""
+        """The cheapest call that proves the connection, once, without a retry.
+
+        What it raises is a result, too: RateLimited makes the connection degraded, any other error unreachable.
+        """

@@ -16,16 +16,21 @@ from uuid import UUID
 
 import psycopg
 from psycopg import errors
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.conninfo import conninfo_to_dict
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
-from worker.redaction import guard, scrub_value
+from worker.connecting import CONNECT_SECONDS, Outage, Refusal, conninfo, first_line, refusal
+from worker.redaction import scrub_value
+
+__all__ = ["Database", "Job", "Outage", "Refusal", "conninfo", "refusal"]
 
 WORKER_ROLE = "bilag_worker"
 WAKE_CHANNEL = "bilag_wake"
 
 HELLO = """select bilag_internal.hello(%s::uuid, %s::text, %s::int, %s::text, %s::int, %s::text)"""
 CLAIM = """select job from bilag_internal.claim_exports(%s::uuid, %s::int, %s::int, %s::int) as job"""
+CLAIM_HEALTH_CHECKS = """select round from bilag_internal.claim_health_checks(%s::uuid, %s::int, %s::int) as round"""
+SETTLE_HEALTH_CHECKS = """select later from bilag_internal.settle_health_checks(%s::uuid, %s::jsonb) as later"""
 SETTLE = """select job from bilag_internal.settle_exports(%s::uuid, %s::jsonb) as job"""
 BEAT = """select token from bilag_internal.beat(%s::uuid, %s::uuid[], %s::int, %s::int) as token"""
 LOG_ATTEMPTS = """select bilag_internal.log_attempts(%s::jsonb)"""
@@ -38,45 +43,11 @@ ACT_AS_LOGIN = """select set_config('statement_timeout', %s, true),
 ACT_AS_WORKER = f"""{ACT_AS_LOGIN}, set_config('role', 'bilag_worker', true)"""
 
 _STATEMENT_SECONDS = 15.0
-_CONNECT_SECONDS = 5
 _SPARE_SECONDS = 5.0
 IDLE = "10s"
 """How long a worker that was frozen between a statement and its commit may keep others from what it locked."""
 _CONNECTION_GONE = ("08", "57", "25P03")
-_NETWORK = {
-    "connect_timeout": _CONNECT_SECONDS,
-    "keepalives": 1,
-    "keepalives_idle": 15,
-    "keepalives_interval": 5,
-    "keepalives_count": 3,
-    "tcp_user_timeout": 15_000,
-}
-
 Job = dict[str, Any]
-
-
-class Outage(Exception):
-    """The database did not answer, or not in time: whether the call was executed is not known; it may be repeated."""
-
-
-class Refusal(Exception):
-    """The database answered no. ``sqlstate`` is its code (KB0nn are ours), ``hint`` what it advises."""
-
-    def __init__(self, sentence: str, sqlstate: str | None = None, hint: str | None = None) -> None:
-        super().__init__(sentence)
-        self.sqlstate = sqlstate
-        self.hint = hint
-
-
-def conninfo(dsn: str, application: str, variable: str = "DATABASE_URL") -> str:
-    """The DSN with our timeouts wherever it says nothing of its own. Raises Refusal, naming the variable."""
-    try:
-        given = conninfo_to_dict(dsn)
-    except psycopg.ProgrammingError:
-        raise Refusal(f"{variable} is not a URL or a conninfo string that libpq understands.") from None
-    if isinstance(password := given.get("password"), str):
-        guard(password)
-    return make_conninfo("", **{**_NETWORK, "application_name": application, **given})
 
 
 class Database:
@@ -92,8 +63,8 @@ class Database:
             kwargs={"autocommit": False, "prepare_threshold": None},
             min_size=1,
             max_size=connections,
-            timeout=_CONNECT_SECONDS,
-            reconnect_timeout=_CONNECT_SECONDS,
+            timeout=CONNECT_SECONDS,
+            reconnect_timeout=CONNECT_SECONDS,
             open=False,
             name="bilag",
         )
@@ -117,6 +88,14 @@ class Database:
     async def settle(self, reports: Sequence[Mapping[str, Any]]) -> list[Job]:
         """Report what became of jobs; the answer is what the same lanes have next. May be repeated safely."""
         return await self._call(SETTLE, (self.worker_id, _jsonb(reports)))
+
+    async def claim_health_checks(self, slots: int, lease_seconds: int) -> list[Job]:
+        """Lease the rounds of at most ``slots`` organisations."""
+        return await self._call(CLAIM_HEALTH_CHECKS, (self.worker_id, slots, lease_seconds))
+
+    async def settle_health_checks(self, reports: Sequence[Mapping[str, Any]]) -> list[Job]:
+        """Report rounds; the answer is what is to be told again. May be repeated safely."""
+        return await self._call(SETTLE_HEALTH_CHECKS, (self.worker_id, _jsonb(reports)))
 
     async def beat(self, tokens: Sequence[UUID], lease_seconds: int, running: int, within: float) -> set[UUID]:
         """Renew leases. The answer is the tokens that are still ours."""
@@ -159,7 +138,7 @@ class Database:
         except (psycopg.OperationalError, psycopg.InterfaceError, errors.IdleInTransactionSessionTimeout) as error:
             if error.sqlstate is None or error.sqlstate.startswith(_CONNECTION_GONE):
                 await self._pool.drain()  # its neighbours are not to be trusted either
-            raise Outage(_first_line(error)) from error
+            raise Outage(first_line(error)) from error
         except psycopg.Error as error:
             raise refusal(error) from error
 
@@ -168,19 +147,9 @@ class Database:
         try:
             connection = await psycopg.AsyncConnection.connect(self._conninfo)
         except psycopg.Error as error:
-            return _first_line(error)
+            return first_line(error)
         await connection.close()
-        return f"all connections were busy for {_CONNECT_SECONDS} s"
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
-
-
-def refusal(error: psycopg.Error) -> Refusal:
-    """The database's answer as one sentence, without the statement or its values."""
-    sentence = error.diag.message_primary or str(error).strip() or type(error).__name__
-    return Refusal(sentence, error.sqlstate, error.diag.message_hint)
+        return f"all connections were busy for {CONNECT_SECONDS} s"
 
 
 def _jsonb(value: Any) -> str:

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 CORRELATION_HEADER = "X-Correlation-ID"
 LARGEST_ANSWER = 8 * 1024 * 1024
 """Bytes of an answer that are read; a larger one is :data:`Fault.TOO_LARGE`."""
+_KEPT_WARM_SECONDS = 120.0
+"""How long an idle connection is kept for the next call: handshakes are most of what a short call costs."""
 _HEADER_VALUE = re.compile(r"[\x21-\x7e]([\t\x20-\x7e]*[\x21-\x7e])?")
 
 
@@ -77,7 +79,7 @@ class Client:
             # Plain http goes to stand-ins only: those are never behind a proxy, and have no certificate to verify.
             mounts={} if self._transport else {"http://": httpx.AsyncHTTPTransport(verify=False)},
             timeout=httpx.Timeout(self.timeout, connect=connecting, pool=connecting),
-            limits=httpx.Limits(max_connections=100, max_keepalive_connections=20),
+            limits=httpx.Limits(max_connections=100, max_keepalive_connections=20, keepalive_expiry=_KEPT_WARM_SECONDS),
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
             headers={"User-Agent": "bilag"},
             follow_redirects=False,

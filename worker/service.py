@@ -25,16 +25,13 @@ from worker.metrics import Metrics
 from worker.poller import Poller
 from worker.reports import Tally
 from worker.settings import Settings
+from worker.trades import QUEUES, TRADES
 from worker.version import bilag_version
 from worker.watchman import Watchman
 
 if TYPE_CHECKING:
     from worker.status_http import StatusPage
     from worker.workshop import Workshop
-
-
-QUEUES = ("exports",)
-"""What a worker may serve; exports by the poller, the others as errands."""
 
 
 async def serve(settings: Settings, *, drain: bool = False, queues: Sequence[str] = QUEUES) -> int:
@@ -80,7 +77,10 @@ class Service:
                 greet=self.watchman.greet,
                 drain=self._drain,
             )
-        raise ValueError(queue)
+        trade = TRADES[queue](self.database, self.settings, self._workshop)
+        return Errands(
+            trade, self.settings, self.metrics, outages=self._outages, greet=self.watchman.greet, drain=self._drain
+        )
 
     async def run(self) -> int:
         said = await self.watchman.greet()
@@ -117,11 +117,15 @@ class Service:
         await self.database.close()
 
     async def _perform(self, tally: Tally, lease: Lease) -> None:
+        await self._workshop().exports.perform(tally, lease)
+
+    def _workshop(self) -> Workshop:
+        """The tools of the jobs, made at the first one."""
         if self.workshop is None:
             from worker.workshop import Workshop  # imports what jobs need, which no start should wait for
 
             self.workshop = Workshop(self.settings, self.database, self.metrics)
-        await self.workshop.exports.perform(tally, lease)
+        return self.workshop
 
     async def _accompany(self, said: Mapping[str, object]) -> None:
         """Everything that can wait for the first claim."""

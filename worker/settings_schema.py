@@ -36,6 +36,12 @@ class AdapterSettings(BaseModel):
     closed_period: Literal["move", "reject"] = Field(
         "move", description="A posting date in closed books: move it to the first open day, or reject the claim."
     )
+    slow_after_ms: int = Field(
+        3000,
+        ge=1,
+        le=10_000,
+        description="A health check that is answered later than this finds the connection degraded; in milliseconds.",
+    )
     voucher_number_from: int = Field(1, ge=1, le=2_000_000_000, description="The first voucher number.")
 
 

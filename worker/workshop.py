@@ -11,13 +11,14 @@ from worker.attempt_log import AttemptLog
 from worker.credentials import CredentialProvider, environment_fallback
 from worker.database import Database, Outage, Refusal
 from worker.exports import Exports
+from worker.health_checks import HealthChecks
 from worker.http import Client
 from worker.metrics import Metrics
 from worker.settings import Settings
 
 
 class Workshop:
-    """The tools of one worker; :attr:`exports` does the jobs with them."""
+    """The tools of one worker; :attr:`exports` and :attr:`health` do the jobs with them."""
 
     def __init__(self, settings: Settings, database: Database, metrics: Metrics) -> None:
         self._settings, self._database, self._metrics = settings, database, metrics
@@ -26,6 +27,7 @@ class Workshop:
         self.exports = Exports(
             adapters.load, self.client, self.credentials, self.attempts, settings.longest_write_seconds
         )
+        self.health = HealthChecks(adapters.load, self.client, self.credentials, self.attempts)
         self._telling: set[asyncio.Task[None]] = set()
         self._flushing = asyncio.create_task(self.attempts.run())
 

@@ -66,6 +66,7 @@ class BookingContract:
     async def test_a_check_says_healthy_and_how_long_it_took(self, vendor: Vendor) -> None:
         result = await vendor.adapter.check(vendor.call())
         assert (result.status, result.error) == (Health.HEALTHY, None)
+        assert result.latency_ms is not None
         assert result.latency_ms >= 0
         assert result.checked_at.tzinfo is not None
 

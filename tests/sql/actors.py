@@ -82,6 +82,7 @@ def staged(bilag: Bilag) -> Scene:
     worker.claim()
     worker.hello()
     for org in (ours, theirs):
+        bilag.database.sql("select bilag.request_health_check(%s)", org.id)
         _fill(bilag, org)
     return Scene(bilag, ours, theirs, people, {org.id: _ids(bilag, org) for org in (ours, theirs)})
 
@@ -145,6 +146,7 @@ def _ids(bilag: Bilag, org: Organisation) -> dict[str, str]:
         "item_id": "select id from bilag.export_items where org_id = %s order by id limit 1",
         "integration_id": "select id from bilag.integration_config where org_id = %s",
         "schedule_id": "select id from bilag.export_schedules where org_id = %s",
+        "check_id": "select id from bilag_internal.health_requests where org_id = %s",
     }
     rows = {name: bilag.connection.execute(query.encode(), [org.id]).fetchone() for name, query in queries.items()}
     return {name: str(row[0]) for name, row in rows.items() if row is not None}

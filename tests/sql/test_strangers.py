@@ -50,6 +50,7 @@ def foreign(bilag: Bilag, worker: FakeWorker) -> dict[str, str]:
         "item_id": str(database.value("select id from bilag.export_items where org_id = %s limit 1", org.id)),
         "integration_id": str(database.value("select id from bilag.integration_config where org_id = %s", org.id)),
         "schedule_id": str(database.value("select id from bilag.export_schedules where org_id = %s", org.id)),
+        "check_id": str(database.value("select bilag.request_health_check(%s)", org.id)),
     }  # fmt: skip
 
 

@@ -11,7 +11,10 @@ import pytest
 from tests.fix_bilag import Bilag, Line, Organisation
 from tests.sql.fake_worker import FakeWorker, failed
 
-FOR_MEMBERS = {"overview", "claim_exports", "runs_in_progress", "stuck", "open_alerts", "attempts", "schedule_drift"}
+FOR_MEMBERS = {
+    "overview", "claim_exports", "runs_in_progress", "stuck", "open_alerts", "attempts", "schedule_drift",
+    "health_trend",
+}  # fmt: skip
 
 
 def views(bilag: Bilag) -> list[str]:

@@ -89,9 +89,9 @@ class XledgerAdapter(Adapter):
     async def check(self, call: Call) -> HealthResult:
         """``{ __typename }``: proves the endpoint and the token's form [T X6]. A revoked token may still pass."""
         began = perf_counter()
-        status, error = Health.HEALTHY, None
+        status, error, reason = Health.HEALTHY, None, None
         try:
             await ask(call, "{ __typename }")
         except RateLimited as limit:
-            status, error = Health.DEGRADED, limit.message
-        return HealthResult(status, round((perf_counter() - began) * 1000), datetime.now(UTC), error)
+            status, error, reason = Health.DEGRADED, limit.message, limit.reason_code
+        return HealthResult(status, round((perf_counter() - began) * 1000), datetime.now(UTC), error, reason)

@@ -9,14 +9,15 @@ import click
 
 from worker import settings, telemetry
 from worker.cli.told import Told, sentence
-
-_QUEUES = ("exports",)
+from worker.trades import QUEUES
 
 
 @click.command()
 @click.option("--drain", is_flag=True, help="Exit 0 when no work is due or in flight.")
 @click.option("--concurrency", type=click.IntRange(1, 1000), help="Jobs at once; else BILAG_CONCURRENCY.")
-@click.option("--queues", default="exports", show_default=True, help="Which queues to serve, separated by commas.")
+@click.option(
+    "--queues", default=",".join(QUEUES), show_default=True, help="Which queues to serve, separated by commas."
+)
 def worker(drain: bool, concurrency: int | None, queues: str) -> int:
     """Do the work: claim, call the accounting systems, report, until stopped."""
     chosen = _chosen(queues)
@@ -51,9 +52,9 @@ def version(as_json: bool) -> None:
 def _chosen(queues: str) -> tuple[str, ...]:
     """The queues that are named, in our own order, each once."""
     named = {name.strip() for name in queues.split(",")} - {""}
-    there_are = ", ".join(_QUEUES)
-    for queue in named.difference(_QUEUES):
+    there_are = ", ".join(QUEUES)
+    for queue in named.difference(QUEUES):
         raise click.BadParameter(f"there is no queue {queue!r}; there is {there_are}.", param_hint="--queues")
     if not named:
         raise click.BadParameter(f"name at least one queue: {there_are}.", param_hint="--queues")
-    return tuple(queue for queue in _QUEUES if queue in named)
+    return tuple(queue for queue in QUEUES if queue in named)
