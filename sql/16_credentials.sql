@@ -129,3 +129,22 @@ end $$;
 
 comment on function bilag_internal.vault_answers() is
   'Reads Vault once, so that a worker fails at its start and not at its first voucher; KB021 says what is wrong.';
+
+create or replace function bilag_internal.secret_names() returns setof text
+language sql stable security definer set search_path = pg_catalog, pg_temp
+as $$
+  select s.name from vault.secrets s
+  where s.name in (select bilag_internal.secret_name(c.id) from bilag.integration_config c) order by s.name
+$$;
+
+comment on function bilag_internal.secret_names() is 'The names of this installation''s secrets in Vault.';
+
+create or replace function bilag_internal.drop_secrets() returns setof text
+language sql volatile security definer set search_path = pg_catalog, pg_temp
+as $$
+  delete from vault.secrets s
+  where s.name in (select bilag_internal.secret_name(c.id) from bilag.integration_config c)
+  returning s.name
+$$;
+
+comment on function bilag_internal.drop_secrets() is 'Deletes this installation''s secrets from Vault and returns their names: bilag uninstall --secrets.';

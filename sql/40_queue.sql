@@ -196,3 +196,20 @@ as $$
 $$;
 
 comment on function bilag_internal.queue_lengths() is 'How many messages wait in each queue.';
+
+create or replace function bilag_internal.drop_queues() returns setof text
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
+as $$
+declare
+  queue text;
+begin
+  for queue in
+    select q.queue_name from pgmq.list_queues() q
+    where q.queue_name in ('bilag_exports', 'bilag_health_checks', 'bilag_dead_letters') order by q.queue_name
+  loop
+    perform pgmq.drop_queue(queue);
+    return next queue;
+  end loop;
+end $$;
+
+comment on function bilag_internal.drop_queues() is 'Drops Bilag''s queues and returns their names: bilag uninstall.';

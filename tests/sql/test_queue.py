@@ -132,5 +132,5 @@ def test_no_statement_but_this_rooms_names_the_queue_extension(catalogue: Databa
     room = {"bury", "dead_letters", "drop_hints", "lost_hints", "put_off_hints", "queue_lengths", "read_hints"}
     health = {"send_health_hints", "read_health_hints", "drop_health_hints", "lost_health_hints"}
     assert {name for (name,) in naming} == room | health | {
-        "send_hints", "take_dead_letter", "sweep_dead_letters", "sweep_dead_letter_archive",
+        "send_hints", "take_dead_letter", "sweep_dead_letters", "sweep_dead_letter_archive", "drop_queues",
     }  # fmt: skip

@@ -28,6 +28,7 @@ _COMMANDS = {
     "pause": "operate",
     "resume": "operate",
     "recover": "operate",
+    "uninstall": "uninstall",
     "version": "work",
 }
 """Which module of this package holds which command, in the order of the help."""
