@@ -52,6 +52,7 @@ insert into bilag.reasons (reason_code, applies_to, sentence, what_to_do) values
   ('too_many_deliveries', 'message', 'The run was handed to workers {deliveries} times without any progress.', 'Read the worker''s log for the crash; then retry_export.'),
   ('message_means_nothing', 'message', 'The message is not one that Bilag sends.', 'Find who sends it; discard it.'),
   ('lane_unknown', 'message', 'The message names an integration that does not exist.', 'discard it.'),
+  ('webhook_undelivered', 'message', 'The webhook''s receiver did not take the event in {attempts} attempts: {message}', 'Mend the receiver; redrive sends it again, under the same webhook-id.'),
   ('credential_missing', 'integration', 'There is no credential for the integration.', 'bilag secret set, or set_integration_credential: that resumes it.'),
   ('credential_expired', 'integration', 'The credential of the integration has expired.', 'Make a new one there and set it: that resumes it.'),
   ('credential_refused', 'integration', 'The accounting system refused the credential.', 'Check it there and set it again: that resumes it.'),
@@ -81,6 +82,7 @@ insert into bilag.alert_kinds (kind, severity, meaning, runbook) values
   ('no_worker', 'critical', 'Work is due and no worker is alive.', 'Start one: bilag worker.'),
   ('scheduler_stalled', 'warning', 'pg_cron has not ticked; the workers tick instead.', 'Look at cron.job and cron.job_run_details; restart the server if its launcher died.'),
   ('maintenance_failed', 'warning', 'Old rows of a table could not be deleted.', 'Read its error in bilag.retention; mend what stands in the way; it resolves with the next sweep.'),
+  ('webhook_failing', 'warning', 'The webhook''s receiver does not take events.', 'See last_error in bilag.webhook; mend the receiver, then select bilag.test_webhook(); it resolves when an event arrives.'),
   ('export_slow', 'info', 'A run takes three times as long as usual.', 'Look at bilag.attempts and bilag.runs_in_progress.')
 on conflict (kind) do update
   set severity = excluded.severity, meaning = excluded.meaning, runbook = excluded.runbook

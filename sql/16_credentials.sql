@@ -108,6 +108,27 @@ $$;
 
 comment on function bilag_internal.fell_back(uuid) is 'A worker says that it read a credential from its environment; over when Vault gives that credential again.';
 
+create or replace function bilag_internal.keep_webhook_secret(secret text) returns void
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
+as $$
+declare
+  secret_id uuid := (select s.id from vault.secrets s where s.name = 'bilag_webhook_secret');
+begin
+  if secret_id is null then
+    perform vault.create_secret(secret, 'bilag_webhook_secret', 'Bilag: what the webhook is signed with');
+  else
+    perform vault.update_secret(secret_id, secret);
+  end if;
+end $$;
+
+comment on function bilag_internal.keep_webhook_secret(text) is 'Puts what the webhook is signed with into Vault, as bilag_webhook_secret.';
+
+create or replace function bilag_internal.webhook_secret() returns text
+language sql stable security definer set search_path = pg_catalog, pg_temp
+as $$ select s.decrypted_secret from vault.decrypted_secrets s where s.name = 'bilag_webhook_secret' $$;
+
+comment on function bilag_internal.webhook_secret() is 'What the webhook is signed with. For the signing functions alone; no role may call it.';
+
 create or replace function bilag_internal.vault_answers() returns boolean
 language plpgsql stable security definer set search_path = pg_catalog, pg_temp
 as $$

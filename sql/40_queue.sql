@@ -120,6 +120,65 @@ $$;
 
 comment on function bilag_internal.lost_health_hints() is 'Organisations whose message is gone.';
 
+create or replace function bilag_internal.send_webhooks(messages jsonb[]) returns void
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if coalesce(cardinality(messages), 0) = 0 or to_regclass('pgmq.q_bilag_webhooks') is null then
+    return;
+  end if;
+  perform pgmq.send_batch('bilag_webhooks', messages);
+exception when insufficient_privilege or undefined_table or undefined_function or undefined_column or raise_exception or data_exception
+  or integrity_constraint_violation then
+  -- What is told must never stop what it tells of.
+  raise warning 'Webhook events were not queued: %', sqlerrm;
+end $$;
+
+comment on function bilag_internal.send_webhooks(jsonb[]) is 'Queues events; that they cannot be queued is a warning, and stops nothing.';
+
+create or replace function bilag_internal.read_webhooks(quantity integer) returns table (msg_id bigint, read_ct integer, message jsonb)
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if to_regclass('pgmq.q_bilag_webhooks') is null or not exists (select from pgmq.q_bilag_webhooks q where q.vt <= clock_timestamp()) then
+    return;
+  end if;
+  return query select r.msg_id, r.read_ct, r.message from pgmq.read('bilag_webhooks', 1, quantity) r;
+end $$;
+
+comment on function bilag_internal.read_webhooks(integer) is 'Takes events; those that are not deleted in this transaction come back in a second.';
+
+create or replace function bilag_internal.drop_webhooks(msg_ids bigint[]) returns void
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if coalesce(cardinality(msg_ids), 0) > 0 then
+    perform pgmq.delete('bilag_webhooks', msg_ids);
+  end if;
+end $$;
+
+comment on function bilag_internal.drop_webhooks(bigint[]) is 'Deletes events that are in the table now.';
+
+create or replace function bilag_internal.webhooks_queued() returns bigint
+language plpgsql stable security definer set search_path = pg_catalog, pg_temp
+as $$
+begin
+  return case when to_regclass('pgmq.q_bilag_webhooks') is null then 0 else (select count(*) from pgmq.q_bilag_webhooks) end;
+end $$;
+
+comment on function bilag_internal.webhooks_queued() is 'How many events no worker has taken yet.';
+
+create or replace function bilag_internal.purge_webhooks() returns void
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if to_regclass('pgmq.q_bilag_webhooks') is not null then
+    delete from pgmq.q_bilag_webhooks;
+  end if;
+end $$;
+
+comment on function bilag_internal.purge_webhooks() is 'Forgets the events that no worker has taken.';
+
 create or replace function bilag_internal.bury(letter jsonb) returns bigint
 language sql volatile security definer set search_path = pg_catalog, pg_temp
 as $$
@@ -193,6 +252,8 @@ as $$
   select 'bilag_health_checks', count(*), count(*) filter (where q.vt <= clock_timestamp()), min(q.enqueued_at) from pgmq.q_bilag_health_checks q
   union all
   select 'bilag_dead_letters', count(*), count(*) filter (where q.vt <= clock_timestamp()), min(q.enqueued_at) from pgmq.q_bilag_dead_letters q
+  union all
+  select 'bilag_webhooks', count(*), count(*) filter (where q.vt <= clock_timestamp()), min(q.enqueued_at) from pgmq.q_bilag_webhooks q
 $$;
 
 comment on function bilag_internal.queue_lengths() is 'How many messages wait in each queue.';

@@ -121,6 +121,10 @@ begin
     on conflict do nothing;  -- another booking integration of the organisation was faster
   end if;
 
+  if bilag_internal.wanted('claims.changed') then
+    perform bilag_internal.claims_changed(array(
+      select i.id from bilag.export_items i where i.run_id = any(run_ids) and i.state = 'rejected' and i.created_at = moment));
+  end if;
   update bilag.export_lanes l set voucher_number_last = greatest(l.voucher_number_last, n.last)
   from (
     select i.integration_id, max(i.voucher_number) as last

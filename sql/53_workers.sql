@@ -109,6 +109,8 @@ as $$
     select e.* from bilag_internal.exports_left() e where 'exports' = any(queues)
     union all
     select h.* from bilag_internal.health_checks_left() h where 'health_checks' = any(queues)
+    union all
+    select w.* from bilag_internal.webhooks_left() w where 'webhooks' = any(queues)
   ) as q
 $$;
 

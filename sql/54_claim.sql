@@ -86,7 +86,6 @@ as $$
 declare
   moment timestamptz := bilag_internal.now();
   here bilag.installation;
-  worker bilag.worker_heartbeats;
   hints bigint[];
   named uuid[];
   messages jsonb[];
@@ -99,20 +98,8 @@ declare
   garbage bigint[];
   jobs integer;
 begin
-  select w.* into worker from bilag.worker_heartbeats w where w.worker_id = claim_exports.worker_id;
-  if not found then
-    perform bilag_internal.complain('KB012', 'This worker has not said hello.', 'Call hello first.');
-  end if;
+  perform bilag_internal.require_worker(worker_id);
   select i.* into here from bilag.installation i;
-  if worker.contract <> bilag_internal.contract() then
-    perform bilag_internal.complain('KB010',
-      format('This worker keeps contract %s, the database keeps contract %s.', worker.contract, bilag_internal.contract()),
-      'Start the worker that fits; what this one holds it may still settle.');
-  end if;
-  if worker.environment <> here.environment then
-    perform bilag_internal.complain('KB011',
-      format('This worker serves environment %L, the database is %L.', worker.environment, here.environment));
-  end if;
   if here.paused_at is not null or slots <= 0 then
     return;
   end if;

@@ -10,6 +10,7 @@ declare
   ids bigint[];
   exported bigint[];
   doubles integer;
+  changed bigint[];
   other_ledger uuid[];
   filing uuid[];
 begin
@@ -128,7 +129,7 @@ begin
       and (x.kind = 'post' or i.state <> 'sending')
       and (x.kind <> 'post' or i.state <> 'accepted')
       and (x.kind <> 'post' or x.outcome <> 'unknown' or i.state = 'sending')
-    returning i.id, i.state, i.claim_id, i.books, i.run_id, i.position, i.integration_id, cardinality(i.succeeded_attempts) > 1 as twice, i.reference, i.org_id, i.integration_type
+    returning i.id, i.state, i.claim_id, i.books, i.run_id, i.position, i.integration_id, cardinality(i.succeeded_attempts) > 1 as twice, i.state <> o.state as changed, i.reference, i.org_id, i.integration_type
   ), doubled as (
     select bilag_internal.raise_alert('doubled', s.reference, s.org_id, s.integration_type,
       format('Voucher %s was reported booked by two attempts.', s.reference), jsonb_build_object('itemId', s.id))
@@ -142,13 +143,15 @@ begin
       due_at = case when r.due_at = 'infinity' then moment else r.due_at end
     from returned b where r.id = b.run_id and r.finished_at is null
   )
-  select array_agg(s.id) filter (where s.state = 'exported'), (select count(*) from doubled) into exported, doubles from settled s;
+  select array_agg(s.id) filter (where s.state = 'exported'), (select count(*) from doubled), array_agg(s.id) filter (where s.changed)
+  into exported, doubles, changed from settled s;
 
   perform bilag_internal.book(exported);
   if filing is not null then
     perform bilag_internal.keep_pieces(exported, reports);
   end if;
   perform bilag_internal.raise_look_alerts(ids);
+  perform bilag_internal.claims_changed(changed);
 end $$;
 
 comment on function bilag_internal.settle_items(jsonb) is 'Applies outcomes to their items: guarded by attempt and state, in order of id.';
@@ -201,6 +204,7 @@ begin
     if result.outcome = 'exported' then
       perform bilag_internal.book(array[target]);
     end if;
+    perform bilag_internal.claims_changed(array[target]);
     return;
   end if;
   -- What a look saw may be the voucher of the attempt that is under way or settled; only a write's own answer is a second one.

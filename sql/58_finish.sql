@@ -9,6 +9,7 @@ as $$
 declare
   patient uuid[];
   ending uuid[];
+  freed bigint[];
   finished bilag.export_runs[];
 begin
   if coalesce(cardinality(run_ids), 0) = 0 then
@@ -41,11 +42,16 @@ begin
   update bilag.export_runs r set next_position = 1
   where r.id = any(run_ids) and r.finished_at is null and r.id <> all(patient) and r.id <> all(ending) and r.next_position > 1;
 
-  update bilag.export_items i
-  set state = 'voided', holds = false, suspect = false, reason_code = w.reason_code, reason_params = '{}',
-    message = bilag_internal.tell(w.reason_code, '{}'), settled_at = bilag_internal.now()
-  from (values (false, 'run_ended'), (true, 'reversal_not_sent')) as w (reverses, reason_code)
-  where w.reverses = (i.reverses is not null) and i.run_id = any(ending) and i.state = 'pending';
+  with released as (
+    update bilag.export_items i
+    set state = 'voided', holds = false, suspect = false, reason_code = w.reason_code, reason_params = '{}',
+      message = bilag_internal.tell(w.reason_code, '{}'), settled_at = bilag_internal.now()
+    from (values (false, 'run_ended'), (true, 'reversal_not_sent')) as w (reverses, reason_code)
+    where w.reverses = (i.reverses is not null) and i.run_id = any(ending) and i.state = 'pending'
+    returning i.id
+  )
+  select array_agg(r.id) into freed from released r;
+  perform bilag_internal.claims_changed(freed);
 
   with counted as (
     select r.id,
@@ -133,6 +139,7 @@ begin
   perform bilag_internal.raise_alert('run_failed', r.integration_id::text, r.org_id, r.integration_type,
     coalesce(r.error ->> 'message', 'Every claim of the run was rejected.'), jsonb_build_object('runId', r.id))
   from unnest(runs) as r where r.status = 'failed' or (r.status = 'partially_succeeded' and r.error is not null);
+  perform bilag_internal.runs_finished(array(select r.id from unnest(runs) as r));
   perform bilag_internal.resolve_alert('run_failed', a.problem_key, 'a later run ended well')
   from unnest(runs) as r
   join bilag.alerts a on a.kind = 'run_failed' and a.resolved_at is null and a.problem_key = r.integration_id::text

@@ -48,6 +48,8 @@ begin
   if integration.books then
     update bilag.expense_claims c set booked = true where c.id = claim.id;
   end if;
+  perform bilag_internal.claims_changed(array(
+    select i.id from bilag.export_items i where i.claim_id = claim.id and i.integration_id = integration.id and i.holds));
   perform bilag_internal.decide(claim.org_id, 'claim.marked_booked', integration_type, claim, note,
     jsonb_build_object('voucherNumber', mark_booked.voucher_number));
 end $$;
@@ -130,6 +132,7 @@ begin
       succeeded_attempts = array_remove(i.succeeded_attempts, i.attempt) || i.attempt, reason_params = '{}', message = null
     where i.id = item.id;
     perform bilag_internal.book(array[item.id]);
+    perform bilag_internal.claims_changed(array[item.id]);
     perform bilag_internal.finish_runs(array(
       select r.id from bilag.export_runs r where r.id = item.run_id and r.due_at = 'infinity' and r.finished_at is null));
   else

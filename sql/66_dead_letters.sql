@@ -22,6 +22,10 @@ begin
   if letter ->> 'runId' is not null then
     return 'run ' || bilag.retry_export((letter ->> 'runId')::uuid);
   end if;
+  if letter ->> 'reasonCode' = 'webhook_undelivered' then
+    perform bilag_internal.send_webhooks(array[letter -> 'message']);
+    return 'webhook event ' || (letter -> 'message' ->> 'event_id');
+  end if;
   if letter ->> 'integrationId' is not null then
     perform bilag_internal.wake_lanes(array[(letter ->> 'integrationId')::uuid]);
     return 'integration ' || (letter ->> 'integrationId');
@@ -31,7 +35,7 @@ begin
   return null;
 end $$;
 
-comment on function bilag.redrive(bigint) is 'Does again what a dead letter stood for: retries its run, or wakes its lane.';
+comment on function bilag.redrive(bigint) is 'Does again what a dead letter stood for: retries its run, wakes its lane, or sends its event again.';
 
 create or replace function bilag.discard(dead_letter_id bigint, reason text) returns void
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp

@@ -34,7 +34,8 @@ as $$
     select s.last_slot_at, null, null, 'missed' from bilag.export_schedules s
     where s.org_id = c.org_id and s.integration_type = c.integration_type and s.enabled and c.enabled and s.missed_run_policy = 'skip'
       and not exists (select from bilag.export_runs r where r.integration_id = c.id and r.scheduled_for >= s.last_slot_at)
-      and s.last_slot_at is not null
+      -- What passed while the integration was switched off or changed was not missed.
+      and s.last_slot_at > c.updated_at
     union all
     (select r.scheduled_for, r.started_at, r.id, r.status from bilag.export_runs r
     where r.integration_id = c.id and r.scheduled_for is not null order by r.scheduled_for desc limit 1)
@@ -115,6 +116,7 @@ begin
     format('%s %s due, the first since %s, and no worker is alive.', due, case when due = 1 then 'integration has work' else 'integrations have work' end,
       bilag_internal.utc(since)),
     jsonb_build_object('integrations', due, 'dueSince', since, 'lastSeenAt', seen));
+  perform bilag_internal.call_for_help('no_worker');
 end $$;
 
 comment on function bilag_internal.watch_workers() is 'Opens no_worker when work has been due for two minutes in which no worker gave a sign of life.';

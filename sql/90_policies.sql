@@ -210,6 +210,17 @@ create policy service_serves_all on bilag.worker_heartbeats for all to service_r
   using (true)
   with check (true);
 
+create policy service_serves_all on bilag.webhook for all to service_role
+  using (true)
+  with check (true);
+
+create policy service_serves_all on bilag.webhook_deliveries for all to service_role
+  using (true)
+  with check (true);
+
+create policy observers_watch_operations on bilag.webhook_deliveries for select to bilag_observer
+  using (true);
+
 create policy service_serves_all on bilag.retry_schedule for all to service_role
   using (true)
   with check (true);

@@ -29,6 +29,8 @@ grant execute on function
   bilag_internal.read_credential(uuid, uuid),
   bilag_internal.fell_back(uuid),
   bilag_internal.work_left(text[]),
+  bilag_internal.take_webhooks(uuid, integer, integer),
+  bilag_internal.settle_webhooks(uuid, jsonb),
   bilag_internal.tick()
   to bilag_worker;
 
@@ -60,6 +62,7 @@ grant execute on function
   to authenticated, service_role;
 
 grant execute on function
+  bilag.set_webhook(text, text, text[]), bilag.test_webhook(),
   bilag.pause_everything(text), bilag.resume_everything(), bilag.redrive(bigint), bilag.discard(bigint, text), bilag.verify_audit(uuid, text),
   bilag.allow_host(text, text), bilag.disallow_host(text, text)
   to service_role;
@@ -117,6 +120,7 @@ grant insert, update, delete on bilag.expense_claim_lines to authenticated, serv
 -- An application server: everything to read, the nouns of the application to write.
 grant select on all tables in schema bilag to service_role;
 grant insert, update, delete on bilag.organizations, bilag.organization_members to service_role;
+grant update (enabled) on bilag.webhook to service_role;
 grant insert, update on bilag.integration_health_status, bilag.health_check_history to service_role;
 
 -- Operations, without names and without money.
@@ -133,6 +137,7 @@ grant select on
   bilag.worker_heartbeats,
   bilag.retry_schedule,
   bilag.retention,
+  bilag.webhook_deliveries,
   bilag.integration_types,
   bilag.reasons,
   bilag.alert_kinds,

@@ -36,6 +36,8 @@ BEAT = """select token from bilag_internal.beat(%s::uuid, %s::uuid[], %s::int, %
 LOG_ATTEMPTS = """select bilag_internal.log_attempts(%s::jsonb)"""
 READ_CREDENTIAL = """select bilag_internal.read_credential(%s::uuid, %s::uuid)"""
 FELL_BACK = """select bilag_internal.fell_back(%s::uuid)"""
+TAKE_WEBHOOKS = """select event from bilag_internal.take_webhooks(%s::uuid, %s::int, %s::int) as event"""
+SETTLE_WEBHOOKS = """select bilag_internal.settle_webhooks(%s::uuid, %s::jsonb)"""
 TICK = """select bilag_internal.tick()"""
 WORK_LEFT = """select bilag_internal.work_left(%s::text[])"""
 ACT_AS_LOGIN = """select set_config('statement_timeout', %s, true),
@@ -114,6 +116,13 @@ class Database:
     async def fell_back(self, integration_id: UUID) -> None:
         """Say that a credential was read from the environment: an alert opens."""
         await self._call(FELL_BACK, (integration_id,))
+
+    async def take_webhooks(self, slots: int, lease_seconds: int) -> list[Job]:
+        """Events to deliver: each a URL, a body and its signed headers."""
+        return await self._call(TAKE_WEBHOOKS, (self.worker_id, slots, lease_seconds))
+
+    async def settle_webhooks(self, reports: Sequence[Mapping[str, Any]]) -> None:
+        await self._call(SETTLE_WEBHOOKS, (self.worker_id, _jsonb(reports)))
 
     async def tick(self) -> Any:
         """What pg_cron does every minute; idempotent."""

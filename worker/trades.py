@@ -9,6 +9,7 @@ from worker.database import Database, Job
 from worker.errands import Trade, Unfinished
 from worker.settings import Settings
 from worker.settler import Report
+from worker.webhooks import webhook_trade
 
 if TYPE_CHECKING:
     from worker.workshop import Workshop
@@ -39,7 +40,10 @@ def health_trade(database: Database, settings: Settings, workshop: Callable[[], 
     )
 
 
-TRADES: Mapping[str, Callable[[Database, Settings, Callable[[], Workshop]], Trade]] = {"health_checks": health_trade}
+TRADES: Mapping[str, Callable[[Database, Settings, Callable[[], Workshop]], Trade]] = {
+    "health_checks": health_trade,
+    "webhooks": webhook_trade,
+}
 
 QUEUES = ("exports", *TRADES)
 """What a worker may serve: exports by the poller, the others as errands."""

@@ -81,6 +81,9 @@ def staged(bilag: Bilag) -> Scene:
     bilag.database.sql("select pgmq.send('bilag_exports', '{\"x\": 1}')")
     worker.claim()
     worker.hello()
+    bilag.database.sql("select bilag.set_webhook('https://hooks.example.com/', 'a secret of 24 characters or more')")
+    bilag.database.sql("select bilag.test_webhook()")
+    worker.call("select bilag_internal.take_webhooks(%s, 1, 60)", worker.id)
     for org in (ours, theirs):
         bilag.database.sql("select bilag.request_health_check(%s)", org.id)
         _fill(bilag, org)

@@ -105,7 +105,7 @@ def test_a_message_for_a_lane_that_does_not_exist_is_set_aside(bilag: Bilag, wor
 
 
 def test_the_queues_are_there_and_empty(catalogue: Database) -> None:
-    for queue in ("bilag_exports", "bilag_health_checks", "bilag_dead_letters"):
+    for queue in ("bilag_exports", "bilag_health_checks", "bilag_dead_letters", "bilag_webhooks"):
         assert catalogue.value("select queue_length from pgmq.metrics(%s)", queue) == 0
 
 
@@ -131,6 +131,7 @@ def test_no_statement_but_this_rooms_names_the_queue_extension(catalogue: Databa
     )
     room = {"bury", "dead_letters", "drop_hints", "lost_hints", "put_off_hints", "queue_lengths", "read_hints"}
     health = {"send_health_hints", "read_health_hints", "drop_health_hints", "lost_health_hints"}
-    assert {name for (name,) in naming} == room | health | {
+    webhooks = {"drop_webhooks", "purge_webhooks", "read_webhooks", "send_webhooks", "webhooks_queued"}
+    assert {name for (name,) in naming} == room | health | webhooks | {
         "send_hints", "take_dead_letter", "sweep_dead_letters", "sweep_dead_letter_archive", "drop_queues",
     }  # fmt: skip

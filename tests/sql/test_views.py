@@ -256,5 +256,6 @@ def test_the_queue_status_tells_messages_and_lanes(org: Organisation) -> None:
     rows = org.database.sql("select queue, messages, lanes_due, lanes_leased from bilag.queue_status order by 1")
     assert [(queue, n) for queue, n, _, _ in rows] == [
         ("bilag_dead_letters", 0), ("bilag_exports", 1), ("bilag_health_checks", 0),
+        ("bilag_webhooks", 0),
     ]  # fmt: skip
     assert rows[1][2:] == (1, 0)
