@@ -17,3 +17,15 @@ create table bilag_internal.anonymizing (
 );
 
 comment on table bilag_internal.anonymizing is 'Approved claims that anonymize_claimant may change, in its own transaction.';
+
+-- The machinery's own tables have no policy at all: whatever should once be granted on them, nobody but their owner sees a row.
+do $$
+declare
+  ours regclass;
+begin
+  for ours in
+    select c.oid from pg_class c where c.relnamespace = 'bilag_internal'::regnamespace and c.relkind = 'r' and not c.relrowsecurity
+  loop
+    execute format('alter table %s enable row level security', ours);
+  end loop;
+end $$;

@@ -57,15 +57,41 @@ def test_every_function_and_view_and_table_says_what_it_is_for(catalogue: Databa
     assert silent == []
 
 
-def test_every_table_of_the_face_has_row_security(catalogue: Database) -> None:
+def test_every_table_has_row_security(catalogue: Database) -> None:
     assert (
         names(
             catalogue,
             "select c.oid::regclass::text from pg_class c where c.relkind in ('r', 'p') and not c.relrowsecurity"
-            " and c.relnamespace = 'bilag'::regnamespace",
+            f" and c.relnamespace::regnamespace::text in {OURS}",
         )
         == []
     )
+
+
+def test_every_tenants_table_has_an_index_that_begins_with_its_organisation(catalogue: Database) -> None:
+    """What policies compare: without it, a tenant's query reads every tenant's rows."""
+    bare = names(
+        catalogue,
+        "select a.attrelid::regclass::text from pg_attribute a join pg_class c on c.oid = a.attrelid"
+        " where a.attname = 'org_id' and c.relkind = 'r' and c.relnamespace = 'bilag'::regnamespace"
+        " and not exists (select from pg_index i where i.indrelid = c.oid and i.indisvalid and i.indkey[0] = a.attnum"
+        "   and i.indpred is null)",
+    )
+    assert bare == []
+
+
+def test_every_policy_asks_who_is_calling_once_and_compares_with_a_set(catalogue: Database) -> None:
+    """A function beside a column would be asked for every row: 2.6 s instead of 1 ms on 300,000."""
+    rows = catalogue.sql(
+        "select p.polrelid::regclass::text, p.polname, concat_ws(' ', pg_get_expr(p.polqual, p.polrelid),"
+        " pg_get_expr(p.polwithcheck, p.polrelid)) from pg_policy p"
+        " where 'authenticated'::regrole = any(p.polroles) or 0 = any(p.polroles)"
+    )
+    for table, name, expression in rows:
+        outside = expression
+        while (inner := re.sub(r"\(\s*SELECT [^()]*(\(\)[^()]*)*\)", "", outside)) != outside:
+            outside = inner
+        assert not re.search(r"bilag_internal\.|auth\.|bilag_hooks\.", outside), (table, name, expression)
 
 
 def test_every_table_of_the_face_has_a_policy_for_service(catalogue: Database) -> None:
@@ -127,9 +153,23 @@ def test_nothing_in_a_table_leans_on_a_verb(catalogue: Database) -> None:
         catalogue,
         "select d.objid::text || ' ' || d.classid::regclass from pg_depend d join pg_proc p on p.oid = d.refobjid"
         f" where d.refclassid = 'pg_proc'::regclass and p.pronamespace::regnamespace::text in {OURS}"
-        " and d.classid in ('pg_attrdef'::regclass, 'pg_constraint'::regclass)",
+        " and d.classid in ('pg_attrdef'::regclass, 'pg_constraint'::regclass, 'pg_statistic_ext'::regclass,"
+        "   'pg_type'::regclass, 'pg_class'::regclass)",
     )
     assert leaning == []
+
+
+def test_dynamic_sql_quotes_what_it_names(catalogue: Database) -> None:
+    """Every EXECUTE of ours is a format() with %I, %L or an object's own name; nothing is glued together."""
+    bodies = catalogue.sql(
+        "select p.oid::regprocedure::text, p.prosrc from pg_proc p"
+        f" where p.pronamespace::regnamespace::text in {OURS} and p.prosrc ~* '\\yexecute\\y'"
+    )
+    for name, body in bodies:
+        code = re.sub(r"--.*", "", body)
+        for statement in re.findall(r"(?is)\bexecute\b(?!\s+(?:function|procedure|on)\b)(.*?);", code):
+            assert re.match(r"\s*format\(['$]", statement), (name, statement)
+            assert "%s" not in statement, (name, statement)
 
 
 @pytest.mark.parametrize(
@@ -169,17 +209,11 @@ def test_every_room_opens_with_why_it_exists() -> None:
         assert len(opening) > 50, name
 
 
-def checked(catalogue: Database) -> bool:
-    offered = catalogue.value("select count(*) from pg_available_extensions where name = 'plpgsql_check'")
-    if offered:
-        catalogue.sql("create extension if not exists plpgsql_check")
-    return bool(offered)
-
-
-def test_plpgsql_check_finds_nothing_where_it_is_available(catalogue: Database) -> None:
-    """Where it is not, the bodies are still proven by the tests that run them."""
-    if not checked(catalogue):
-        return
+def test_plpgsql_check_finds_nothing(catalogue: Database) -> None:
+    """Skipped only where the server cannot have it; the bodies are still proven by the tests that run them."""
+    if not catalogue.value("select count(*) from pg_available_extensions where name = 'plpgsql_check'"):
+        pytest.skip("plpgsql_check cannot be had: install postgresql-15-plpgsql-check (Debian, Ubuntu)")
+    catalogue.sql("create extension if not exists plpgsql_check")
     functions = (
         "select p.oid, p.prorettype = 'trigger'::regtype as fires"
         " from pg_proc p join pg_language l on l.oid = p.prolang"
