@@ -46,7 +46,7 @@ as $$
   )
   select array_agg(case
       when x.lane <> all(filing) or x.outcome not in ('exported', 'accepted') then x
-      when x.outcome = 'accepted' or x.kind <> 'post' or not x.alive or r.finished_at is not null or f.run_id is null or p.id is null
+      when x.outcome = 'accepted' or not x.alive or f.run_id is null or p.id is null
         then jsonb_populate_record(x, '{"outcome": "unknown", "reason_code": null}')
       when f.bytes + p.bytes_until > bilag_internal.largest_file()
         then jsonb_populate_record(x, '{"outcome": "rejected", "reason_code": "file_full", "reason_params": {}, "message": null}')
@@ -54,7 +54,6 @@ as $$
     end)
   from unnest(told) x
   left join bilag.export_items i on i.id = x.id
-  left join bilag.export_runs r on r.id = i.run_id
   left join bilag_internal.files_begun f on f.run_id = i.run_id
   left join pieces p on p.id = x.id
 $$;

@@ -10,7 +10,6 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -103,13 +102,6 @@ def make(bilag: Bilag, own: dict[str, Any], mapped: list[Any], approved: list[An
     for n, (lines, currency) in enumerate(approved):
         org.claim(f"C-{n}", *lines, currency=currency, documentation_url=f"https://app.example/{n}")
     return org
-
-
-@pytest.fixture
-def files(bilag: Bilag) -> FileWorker:
-    made = FileWorker(bilag.database)
-    made.hello()
-    return made
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

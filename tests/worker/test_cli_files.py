@@ -7,26 +7,17 @@ from uuid import uuid4
 
 import pytest
 
-from tests.fix_bilag import Bilag, Organisation
+from tests.fix_bilag import Organisation
 from tests.fix_shell import Shell
 from tests.sql.file_worker import FileWorker, file_of
 
 
 @pytest.fixture
-def club(bilag: Bilag) -> Organisation:
-    made = Organisation(bilag.database, "Fillaget", "Europe/Oslo", bilag.connection)
-    made.integration("file", {"format": "csv"})
-    made.map("Taxi", "7140", "file")
-    made.claim("C-1")
-    return made
-
-
-@pytest.fixture
-def run(bilag: Bilag, club: Organisation) -> str:
+def run(club: Organisation, files: FileWorker) -> str:
+    """A run of one claim, at its end."""
+    club.claim("C-1")
     asked = club.request(kind="file")
-    worker = FileWorker(bilag.database)
-    worker.hello()
-    worker.export()
+    files.export()
     return str(asked)
 
 
