@@ -164,7 +164,7 @@ create or replace function bilag_internal.drop_secrets() returns setof text
 language sql volatile security definer set search_path = pg_catalog, pg_temp
 as $$
   delete from vault.secrets s
-  where s.name in (select bilag_internal.secret_name(c.id) from bilag.integration_config c)
+  where s.name in (select bilag_internal.secret_name(c.id) from bilag.integration_config c union all select 'bilag_webhook_secret')
   returning s.name
 $$;
 

@@ -266,7 +266,7 @@ declare
 begin
   for queue in
     select q.queue_name from pgmq.list_queues() q
-    where q.queue_name in ('bilag_exports', 'bilag_health_checks', 'bilag_dead_letters') order by q.queue_name
+    where q.queue_name in ('bilag_exports', 'bilag_health_checks', 'bilag_dead_letters', 'bilag_webhooks') order by q.queue_name
   loop
     perform pgmq.drop_queue(queue);
     return next queue;

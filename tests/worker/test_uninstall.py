@@ -22,7 +22,7 @@ LEFT = """
     union all select 'queue ' || queue_name from pgmq.list_queues() where queue_name like 'bilag%' order by 1"""
 ALL = [
     "bilag", "bilag_hooks", "bilag_internal", "queue bilag_dead_letters", "queue bilag_exports",
-    "queue bilag_health_checks",
+    "queue bilag_health_checks", "queue bilag_webhooks",
 ]  # fmt: skip
 
 
