@@ -69,6 +69,7 @@ insert into bilag.alert_kinds (kind, severity, meaning, runbook) values
   ('in_doubt', 'warning', 'A look-up could not tell whether vouchers are booked.', 'See bilag.claim_exports; it is looked up again by itself; resolve_in_doubt when you know.'),
   ('released_still_there', 'critical', 'A voucher that was released for re-export was seen at the vendor.', 'Look at bilag.claim_exports; if the claim is booked twice, delete one voucher there.'),
   ('vanished', 'critical', 'A voucher that the vendor had accepted is gone.', 'Ask the accountant; resolve_in_doubt.'),
+  ('voucher_vanished', 'critical', 'A reconciliation did not find vouchers as they were booked.', 'See reconciliation_status; ask the accountant; release_for_reexport what was deleted, then reconcile again.'),
   ('import_error', 'warning', 'The vendor took vouchers that its own import refuses.', 'Correct or delete them at the vendor.'),
   ('credential', 'critical', 'An integration is paused because its credential is missing, expired or refused.', 'Set a new credential: that resumes it.'),
   ('credential_fallback', 'critical', 'A credential was read from the environment instead of Vault.', 'Mend Vault; it resolves when Vault gives the credential again; then unset BILAG_CREDENTIAL_FALLBACK.'),

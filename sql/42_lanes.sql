@@ -15,7 +15,9 @@ begin
         where r.integration_id = lane.integration_id and r.finished_at is null order by r.due_at, r.id limit 1)
     end,
     (select i.next_look_at from bilag.export_items i
-      where i.integration_id = lane.integration_id and i.next_look_at is not null order by i.next_look_at limit 1)
+      where i.integration_id = lane.integration_id and i.next_look_at is not null order by i.next_look_at limit 1),
+    (select r.due_at from bilag.reconciliations r
+      where r.integration_id = lane.integration_id and r.finished_at is null order by r.due_at limit 1)
   ), 'infinity');
   if work is null then
     return null;
@@ -29,7 +31,7 @@ begin
 end $$;
 
 comment on function bilag_internal.lane_due(bilag.export_lanes) is
-  'When the lane has something to do: its run, else the next queued one, or an item to look up; null when never.';
+  'When the lane has something to do: its run, else the next queued one, an item to look up, or a reconciliation; null when never.';
 
 create or replace function bilag_internal.wake_lanes(integration_ids uuid[], patient boolean default true) returns integer
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp set jit = off set enable_seqscan = off set plan_cache_mode = force_generic_plan

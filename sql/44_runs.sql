@@ -147,9 +147,14 @@ create or replace function bilag.cancel_export(run_id uuid, note text default nu
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
 as $$
 declare
-  run bilag.export_runs := bilag_internal.run_of(run_id);
+  run bilag.export_runs;
+  reconciliation bilag.reconciliations := bilag_internal.reconciliation_of(run_id);
   lane bilag.export_lanes;
 begin
+  if reconciliation.id is not null then
+    return bilag_internal.cancel_reconciliation(reconciliation);
+  end if;
+  run := bilag_internal.run_of(run_id);
   perform bilag_internal.require_finance(run.org_id);
   select l.* into lane from bilag.export_lanes l where l.integration_id = run.integration_id for update;
   select r.* into run from bilag.export_runs r where r.id = run.id for update;

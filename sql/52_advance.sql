@@ -106,6 +106,7 @@ declare
   begun uuid[];
   marked bigint[];
   looked bigint[];
+  asking uuid[];
 begin
   if not bilag_internal.server_is_known() then
     perform bilag_internal.recognise_server();
@@ -191,6 +192,15 @@ begin
     where x.integration_id = any(looking);
     update bilag.export_items i set looked_at = moment where i.id = any(looked);
   end if;
+  -- Whoever has nothing to send and nothing to look at may ask what stands.
+  if exists (
+    select from bilag.reconciliations r
+    where r.integration_id = any(integration_ids) and r.finished_at is null and r.due_at <= moment
+  ) then
+    asking := bilag_internal.ask_what_stands(array(
+      select i from unnest(integration_ids) as i where i <> all(coalesce(looking, '{}')) and i <> all(coalesce(sending, '{}'))));
+    return query select bilag_internal.questions(asking);
+  end if;
   -- All that a worker needs for one invocation, secrets apart.
   return query
     select jsonb_build_object(
@@ -222,7 +232,8 @@ begin
     group by l.integration_id, c.id, t.integration_type, r.id, i.kind;
 
   perform bilag_internal.release_lanes(array(
-    select i from unnest(integration_ids) as i where i <> all(coalesce(looking, '{}')) and i <> all(coalesce(sending, '{}'))));
+    select i from unnest(integration_ids) as i where i <> all(coalesce(looking, '{}')) and i <> all(coalesce(sending, '{}'))
+      and i <> all(coalesce(asking, '{}'))));
 end $$;
 
 comment on function bilag_internal.advance(uuid[], uuid, integer, integer) is

@@ -45,6 +45,8 @@ begin
       -- What cannot even be looked at without a crash is looked at once a day, and the alert stays.
       update bilag.export_items i set next_look_at = bilag_internal.now() + interval '1 day'
       where i.integration_id = lane.integration_id and i.next_look_at <= bilag_internal.now();
+      update bilag.reconciliations r set due_at = bilag_internal.now() + interval '1 day', asking = '{}'
+      where r.integration_id = lane.integration_id and r.finished_at is null and r.asking <> '{}';
     end if;
   end loop;
   update bilag.export_lanes l set deliveries = 0 where l.integration_id = any(integration_ids);

@@ -63,6 +63,9 @@ begin
     and x.results @? '$[*] ? (@.outcome == "refused")'
     and not x.results @> jsonb_build_array(jsonb_build_object('id', i.id, 'outcome', 'refused'));
 
+  if reports @? '$[*] ? (@.kind == "reconcile")' then
+    perform bilag_internal.settle_reconciliations(reports);
+  end if;
   perform bilag_internal.settle_failures(reports);
   perform bilag_internal.follow_exports(reports);
   perform bilag_internal.finish_runs(array(

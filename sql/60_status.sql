@@ -4,7 +4,8 @@ create or replace function bilag.export_status(run_id uuid) returns jsonb
 language plpgsql stable security definer set search_path = pg_catalog, pg_temp
 as $$
 declare
-  run bilag.export_runs := bilag_internal.run_of(run_id);
+  run bilag.export_runs;
+  reconciliation bilag.reconciliations := bilag_internal.reconciliation_of(run_id);
   integration bilag.integration_config;
   here bilag.installation;
   lane bilag.export_lanes;
@@ -13,6 +14,11 @@ declare
   since timestamptz;
   until timestamptz;
 begin
+  if reconciliation.id is not null then
+    perform bilag_internal.require_member(reconciliation.org_id);
+    return bilag_internal.reconciliation_as_run(reconciliation);
+  end if;
+  run := bilag_internal.run_of(run_id);
   perform bilag_internal.require_member(run.org_id);
   select c.* into integration from bilag.integration_config c where c.id = run.integration_id;
   select l.* into lane from bilag.export_lanes l where l.integration_id = run.integration_id;

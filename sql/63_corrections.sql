@@ -166,6 +166,7 @@ begin
     where i.id = item.id;
   else
     perform bilag_internal.release_items(array[item.id]);
+    perform bilag_internal.judge_vanished(array[integration.id]);
   end if;
   perform bilag_internal.wake_lanes(array[integration.id]);
   perform pg_notify('bilag_wake', '');
@@ -341,6 +342,10 @@ begin
     -- Nobody is waited for: a claim that somebody holds is released at the next look.
     claim_is_ours := not gone or item.verifying <> 'release' or exists (
       select from bilag.expense_claims c where c.id = item.claim_id for no key update skip locked);
+    if there and said.outcome <> 'import_error' then
+      perform bilag_internal.stand_again(array[item.id], 'seen again');
+      perform bilag_internal.judge_vanished(array[item.integration_id]);
+    end if;
     if not (there or gone) or not claim_is_ours then
       update bilag.export_items i
       set looks = i.looks + 1, next_look_at = bilag_internal.now() + bilag_internal.look_wait('in_doubt', i.looks),
@@ -355,6 +360,7 @@ begin
     where i.id = item.id;
     if item.verifying = 'release' and gone then
       perform bilag_internal.release_items(array[item.id]);
+      perform bilag_internal.judge_vanished(array[item.integration_id]);
     elsif item.verifying = 'reversal' and there then
       perform bilag_internal.begin_reversal(item);
     elsif item.verifying = 'reversal' then

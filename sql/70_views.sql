@@ -94,6 +94,7 @@ select u.org_id, u.claim_number, u.integration_type,
     when u.item_state = 'exported' and u.reversal_state in ('pending', 'sending', 'accepted', 'in_doubt') then 'booked; its reversal is under way'
     when u.item_state = 'exported' and u.reversal_state = 'rejected' then 'booked; its reversal was rejected'
     when u.verifying = 'release' then 'booked; its release waits for a look'
+    when u.item_state = 'exported' and u.vanished then 'booked, and not found as it was booked'
     when u.item_reason_code = 'booked_elsewhere' then 'booked elsewhere'
     when u.item_state = 'pending' then 'taken, waits to be sent'
     when u.item_state = 'sending' then 'being sent'
@@ -113,7 +114,10 @@ from (
       when i.reason_code is null and e.claim_id is not null then jsonb_build_object('reason', e.reason) else i.reason_params end as reason_params,
     coalesce(i.message, v.message, e.reason) as reason, r.what_to_do, i.run_id as run, i.attempt,
     coalesce(i.next_look_at, v.next_look_at) as next_look_at, c.id as claim_id, v.run_id as reversal_run,
-    i.verifying, v.state as reversal_state, v.voucher_number as reversal_number
+    i.verifying, v.state as reversal_state, v.voucher_number as reversal_number,
+    exists (
+      select from bilag.reconciliation_findings f
+      where f.item_id = i.id and f.resolved_at is null and f.finding <> 'unknown') as vanished
   from bilag.expense_claims c
   join bilag.integration_config g on g.org_id = c.org_id
   left join bilag.claim_exclusions e on e.integration_id = g.id and e.claim_id = c.id
@@ -135,7 +139,7 @@ from (
   select m.org_id, m.claim_number, m.integration_type, m.item_state, m.excluded, m.too_early, m.booked, m.item_reason_code,
     m.voucher_number, null, null, m.posting_date, m.amount, m.currency, m.booked_at,
     coalesce(m.item_reason_code, case when m.excluded then 'excluded' end), null, null, null, null, null, null, m.claim_id, null, m.verifying, m.reversal_state,
-    m.reversal_number
+    m.reversal_number, false
   from bilag_internal.my_claim_exports() m
 ) as u;
 

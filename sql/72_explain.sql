@@ -38,6 +38,11 @@ begin
       select i.next_look_at, 5, format('%s: will be looked up again', i.integration_type)
       from bilag.export_items i where i.claim_id = claim.id and i.next_look_at is not null
       union all
+      select f.found_at, 5, format('%s: reconciliation: %s%s%s', i.integration_type,
+        case f.finding when 'absent' then 'not found' when 'partial' then 'only partly there' when 'import_error' then 'only in the import'
+          else 'could not be told' end, coalesce(': ' || nullif(f.message, ''), ''), coalesce('; ' || f.resolution, ''))
+      from bilag.export_items i join bilag.reconciliation_findings f on f.item_id = i.id where i.claim_id = claim.id
+      union all
       select a.occurred_at, 6, format('%s by %s%s', a.action, coalesce(a.user_id::text, a.acted_as), coalesce(': ' || a.note, ''))
       from bilag.bufdir_export_audit_log a where a.org_id = claim.org_id and a.details ->> 'claimId' = claim.id::text
     )

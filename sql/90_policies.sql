@@ -43,6 +43,12 @@ create policy finance_sees_its_own on bilag.alerts for select to authenticated
 create policy finance_sees_its_own on bilag.bufdir_export_audit_log for select to authenticated
   using (org_id = any (array(select bilag_internal.my_finance_org_ids())));
 
+create policy finance_sees_its_own on bilag.reconciliations for select to authenticated
+  using (org_id = any (array(select bilag_internal.my_finance_org_ids())));
+
+create policy finance_sees_its_own on bilag.reconciliation_findings for select to authenticated
+  using (org_id = any (array(select bilag_internal.my_finance_org_ids())));
+
 create policy finance_sees_its_own on bilag.claim_exclusions for select to authenticated
   using (org_id = any (array(select bilag_internal.my_finance_org_ids())));
 
@@ -183,6 +189,14 @@ create policy service_serves_all on bilag.alerts for all to service_role
   with check (true);
 
 create policy service_serves_all on bilag.bufdir_export_audit_log for all to service_role
+  using (true)
+  with check (true);
+
+create policy service_serves_all on bilag.reconciliations for all to service_role
+  using (true)
+  with check (true);
+
+create policy service_serves_all on bilag.reconciliation_findings for all to service_role
   using (true)
   with check (true);
 

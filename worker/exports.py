@@ -19,7 +19,7 @@ from worker.calls import call_of
 from worker.contract import Adapter, Batch, Call, Finding, Outcome, Presence, Verdict
 from worker.credentials import CredentialProvider
 from worker.errors import BilagError, Executed, Refused
-from worker.findings import absence_counts, after_refusal, all_absent, outcome_of
+from worker.findings import absence_counts, after_refusal, all_absent, outcome_of, standing_of
 from worker.leases import Lease
 from worker.reports import Tally, failure_of
 from worker.retry import DEFAULT, Attempt, RetryOptions, with_retry
@@ -53,8 +53,8 @@ class Exports:
         """Do one job; every item's outcome is in the tally, whether or not this returns."""
         job = tally.job
         try:
-            invocation = _Invocation(self, tally, lease, self.load(job["integrationType"]))
-            await {"post": invocation.post, "find": invocation.find, "confirm": invocation.confirm}[job["kind"]]()
+            it = _Invocation(self, tally, lease, self.load(job["integrationType"]))
+            await {"post": it.post, "find": it.find, "confirm": it.confirm, "reconcile": it.reconcile}[job["kind"]]()
         except NotBegun as reason:
             telemetry.info("write.not_begun", message=str(reason), lane=job["lane"])
             tally.release = True
@@ -99,14 +99,23 @@ class _Invocation:
     async def confirm(self) -> None:
         await self._look(self._adapter.confirm, "confirm")
 
-    async def _look(self, ask: Callable[[Batch, Call], Awaitable[Sequence[Finding]]], operation: str) -> None:
+    async def reconcile(self) -> None:
+        """Ask whether what was booked still stands; ``confirm`` writes nothing."""
+        await self._look(self._adapter.confirm, "reconcile", standing_of)
+
+    async def _look(
+        self,
+        ask: Callable[[Batch, Call], Awaitable[Sequence[Finding]]],
+        operation: str,
+        meaning: Callable[[Finding], Outcome] = outcome_of,
+    ) -> None:
         """Ask about vouchers of earlier deliveries."""
         try:
             findings = await self._read(ask, operation)
         except BilagError as error:
             self._tally.failure = failure_of(error, self._job, self._tries)
             return
-        self._settle([outcome_of(finding) for finding in findings])
+        self._settle([meaning(finding) for finding in findings])
 
     async def _write(self) -> Sequence[Outcome]:
         if not await self._lease.allows(self._shared.longest_write):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from worker.contract import Finding, Outcome, Presence, Verdict
@@ -30,6 +31,14 @@ def outcome_of(finding: Finding, *, believed: bool = True, absent: Verdict = Ver
     message = finding.import_error or finding.message
     params = {"message": message} if reason and message else {}
     return Outcome(finding.reference, verdict, finding.external_id, reason, params, message, revoked=finding.revoked)
+
+
+def standing_of(finding: Finding) -> Outcome:
+    """The same for a voucher that was booked long ago: that only some of its lines are left is worth telling."""
+    outcome = outcome_of(finding)
+    if finding.presence is Presence.PARTIAL and outcome.verdict is Verdict.UNKNOWN:
+        return replace(outcome, reason_code="partial")
+    return outcome
 
 
 def all_absent(findings: Iterable[Finding], references: Iterable[str]) -> bool:
