@@ -9,7 +9,7 @@ create table bilag.reconciliations (
   from_date         date not null,
   to_date           date not null,
   status            text not null default 'queued',
-  due_at            timestamptz,
+  due_at            timestamptz default now(),
   requested_at      timestamptz not null,
   requested_by      uuid,
   requested_as      text not null default session_user,

@@ -76,6 +76,7 @@ as $$
     select case
       when c.status in ('draft', 'submitted') then c.status
       when exists (select from bilag.export_items i where i.claim_id = c.id and i.state in ('pending', 'sending', 'accepted', 'in_doubt')) then 'being exported'
+      when exists (select from bilag.export_items i where i.claim_id = c.id and i.verifying is not null) then 'being corrected'
       when c.status = 'approved' and not c.booked and not exists (select from bilag.integration_config g where g.org_id = c.org_id) then 'approved'
       when c.status = 'approved' and exists (
         select from bilag.integration_config g
@@ -105,6 +106,9 @@ begin
   update bilag.export_lines l set description = bilag_internal.forget(l.description, pattern)
   from bilag.export_items i
   where i.claim_id = any(claim_ids) and l.item_id = i.id and l.description ~ pattern;
+  update bilag.reconciliation_findings f set message = bilag_internal.forget(f.message, pattern)
+  from bilag.export_items i
+  where i.claim_id = any(claim_ids) and f.item_id = i.id and f.message ~ pattern;
   update bilag.claim_exclusions e set reason = bilag_internal.forget(e.reason, pattern)
   where e.claim_id = any(claim_ids) and e.reason ~ pattern;
   insert into bilag_internal.anonymizing (claim_id, in_transaction) select c, pg_current_xact_id() from unnest(claim_ids) as c;

@@ -97,7 +97,7 @@ declare
   r bilag.reconciliations;
   quantity integer;
   batch bigint[];
-  asked uuid[] := '{}';
+  asked uuid[];
 begin
   for r in
     select distinct on (x.integration_id) x.* from bilag.reconciliations x

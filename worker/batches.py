@@ -18,6 +18,7 @@ def batch_of(job: Mapping[str, Any]) -> Batch:
     return Batch(
         correlation_id=UUID(job["correlationId"]),
         sendings=tuple(map(_sending, job["items"])),
+        only_reads=job["kind"] == "reconcile",
     )
 
 

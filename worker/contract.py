@@ -86,11 +86,13 @@ class Sending:
 class Batch:
     """What goes in one invocation: whole vouchers within the adapter's announced limits.
 
-    What is posted together has one vehicle; what is looked up together may have come in several.
+    What is posted together has one vehicle; what is looked up together may have come in several. ``only_reads``: the
+    question is whether what was booked still stands, and the answer may change nothing there, not even tidy up.
     """
 
     correlation_id: UUID
     sendings: tuple[Sending, ...]
+    only_reads: bool = False
 
     @property
     def vehicle(self) -> str | None:

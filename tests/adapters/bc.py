@@ -45,11 +45,11 @@ async def post(vendor: Vendor, *vouchers: Voucher, **facts: Any) -> dict[str, Ou
 
 async def look(vendor: Vendor, *vouchers: Voucher, how: str = "find", **facts: Any) -> list[Finding]:
     """A look-up of these vouchers; ``facts`` go on each sending, settings into the call by ``settings``."""
-    settings = facts.pop("settings", {})
+    settings, only_reads = facts.pop("settings", {}), facts.pop("only_reads", False)
     asked = batch(*vouchers)
     sendings = tuple(Sending(**{**_fields(sending), **facts}) for sending in asked.sendings)
     ask = getattr(vendor.adapter, how)
-    return list(await ask(Batch(asked.correlation_id, sendings), vendor.call(**settings)))
+    return list(await ask(Batch(asked.correlation_id, sendings, only_reads), vendor.call(**settings)))
 
 
 def sent_to(vendor: Vendor, operation: str) -> list[dict[str, Any]]:

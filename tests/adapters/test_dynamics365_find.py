@@ -158,6 +158,15 @@ async def test_a_confirmation_touches_nothing(vendor: Vendor) -> None:
     assert journals(vendor) == []
 
 
+async def test_a_reconciliation_does_not_even_tidy_up(vendor: Vendor) -> None:
+    voucher = vendor.voucher()
+    await post(vendor, voucher, post=False)
+    post_everything(vendor)
+    (finding,) = await look(vendor, voucher, how="confirm", only_reads=True, settings={"post": False})
+    assert (finding.presence, finding.posted) == (Presence.WHOLE, True)
+    assert len(journals(vendor)) == 1
+
+
 async def test_a_look_for_one_voucher_leaves_those_that_were_accepted_beside_it(vendor: Vendor) -> None:
     one, other = vendor.voucher(), vendor.voucher()
     await post(vendor, one, other, post=False)

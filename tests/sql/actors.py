@@ -24,6 +24,7 @@ ACTORS = {
 """Who tries, and in which role: a stranger belongs nowhere, the others to the first of two organisations."""
 
 FITTING = {
+    "finding": "absent",
     "status": "healthy", "kind": "run_failed", "integration_type": "xledger", "state": "open", "trigger": "request",
     "frequency": "daily", "error_class": "transient", "currency": "NOK", "role": "member",
     "sha256": "\\xe3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
@@ -148,6 +149,7 @@ def _ids(bilag: Bilag, org: Organisation) -> dict[str, str]:
         "alert_id": "select id from bilag.alerts where org_id = %s order by id limit 1",
         "item_id": "select id from bilag.export_items where org_id = %s order by id limit 1",
         "integration_id": "select id from bilag.integration_config where org_id = %s",
+        "reconciliation_id": "select id from bilag.reconciliations where org_id = %s limit 1",
         "schedule_id": "select id from bilag.export_schedules where org_id = %s",
         "check_id": "select id from bilag_internal.health_requests where org_id = %s",
     }

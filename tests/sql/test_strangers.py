@@ -44,7 +44,9 @@ def foreign(bilag: Bilag, worker: FakeWorker) -> dict[str, str]:
         "insert into bilag.export_schedules (org_id, integration_type, frequency) values (%s, 'xledger', 'daily')",
         org.id,
     )
+    ask = "select bilag.request_reconciliation(%s, 'xledger', '2026-03-01', '2026-03-31')"
     return {
+        "reconciliation_id": str(database.connect().execute(ask, [org.id]).fetchone()[0]),  # type: ignore[index]
         "org_id": str(org.id), "claim_id": str(claim), "run_id": str(run),
         "alert_id": str(database.value("select id from bilag.alerts where org_id = %s limit 1", org.id)),
         "item_id": str(database.value("select id from bilag.export_items where org_id = %s limit 1", org.id)),

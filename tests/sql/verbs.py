@@ -8,7 +8,17 @@ from uuid import UUID
 
 from tests.fix_postgres import Database
 
-IDS = {"org_id", "run_id", "claim_id", "alert_id", "item_id", "integration_id", "schedule_id", "check_id"}
+IDS = {
+    "org_id",
+    "run_id",
+    "claim_id",
+    "alert_id",
+    "item_id",
+    "integration_id",
+    "schedule_id",
+    "reconciliation_id",
+    "check_id",
+}
 """Parameters that name something of an organisation."""
 
 WORDS = {

@@ -126,7 +126,7 @@ async def test_a_refusal_that_cannot_be_looked_into_rejects_nothing(desk: Desk) 
     assert desk.failure["error"]["httpStatus"] == 503
 
 
-@pytest.mark.parametrize("kind", ["find", "confirm"])
+@pytest.mark.parametrize("kind", ["find", "confirm", "reconcile"])
 async def test_a_look_up_reports_what_it_found(desk: Desk, kind: str) -> None:
     def found(batch: Batch, _call: Call) -> list[Finding]:
         first, second, third, fourth, fifth = (voucher.reference for voucher in batch.vouchers)
@@ -140,6 +140,19 @@ async def test_a_look_up_reports_what_it_found(desk: Desk, kind: str) -> None:
 
     desk.finds(found)
     assert await desk.do(kind, 5) == ["exported", "accepted", "absent", "unknown", "import_error"]
+
+
+async def test_a_reconciliation_asks_without_writing_and_tells_what_is_there_in_part(desk: Desk) -> None:
+    def found(batch: Batch, _call: Call) -> list[Finding]:
+        assert batch.only_reads
+        return [Finding(batch.vouchers[0].reference, Presence.PARTIAL, message="1 of 2 lines")]
+
+    desk.finds(found)
+    assert await desk.do("reconcile", 1) == ["unknown"]
+    (result,) = desk.tally.report(release=False)["results"]
+    assert (result["reasonCode"], result["message"]) == ("partial", "1 of 2 lines")
+    await desk.do("confirm", 1)
+    assert not desk.adapter.batches[-1].only_reads
 
 
 async def test_a_look_up_is_retried_like_any_read_and_then_fails_without_a_guess(desk: Desk) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from worker.contract import Finding, Presence, Verdict
-from worker.findings import absence_counts, after_refusal, all_absent, outcome_of
+from worker.findings import absence_counts, after_refusal, all_absent, outcome_of, standing_of
 
 Culprits = Mapping[str, tuple[str, Mapping[str, Any]]]
 
@@ -27,6 +27,14 @@ Culprits = Mapping[str, tuple[str, Mapping[str, Any]]]
 def test_a_finding_becomes_an_outcome(finding: Finding, verdict: Verdict) -> None:
     outcome = outcome_of(finding)
     assert (outcome.reference, outcome.verdict, outcome.external_id) == ("A", verdict, finding.external_id)
+
+
+def test_of_what_was_booked_it_is_told_that_some_of_it_is_left() -> None:
+    part = standing_of(Finding("A", Presence.PARTIAL, posted=True, message="1 of 2 lines"))
+    assert (part.verdict, part.reason_code, part.message) == (Verdict.UNKNOWN, "partial", "1 of 2 lines")
+    refused = standing_of(Finding("A", Presence.PARTIAL, import_error="account 7140 is closed"))
+    assert (refused.verdict, refused.reason_code) == (Verdict.IMPORT_ERROR, "import_error")
+    assert standing_of(Finding("A", Presence.ABSENT)).reason_code is None
 
 
 def test_an_import_error_carries_the_vendors_words() -> None:

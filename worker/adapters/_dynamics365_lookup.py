@@ -72,7 +72,7 @@ async def _look(batch: Batch, call: Call, *, closes: bool) -> list[Finding]:
             await _ask_journal(session, vehicle, seen)
     held = await booked(session, batch.vouchers)
     findings = [_judge(sending, held[sending.voucher.reference], seen, session) for sending in batch.sendings]
-    if not closes:
+    if not closes and not batch.only_reads:
         await _tidy(session, batch, findings, seen)
     return findings
 
