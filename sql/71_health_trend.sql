@@ -23,7 +23,8 @@ cross join lateral (
     string_agg(m.mark, '' order by m.cell) as marks,
     round(100.0 * count(*) filter (where m.mark in ('h', 'd')) / nullif(count(*) filter (where m.mark <> ' '), 0), 1) as availability
   from (
-    select e.cell, h.latency_ms, case
+    select e.cell, coalesce(w.latency_ms, h.latency_ms) as latency_ms, case
+        when w.mark is not null then w.mark
         when h.checked_at > e.begins - interval '5 minutes' then left(h.status, 1)
         -- Asked more rarely while it does not answer: until it is asked again it is still unreachable.
         when h.status = 'unreachable' and h.checked_at > e.begins - interval '2 hours' then 'u'
@@ -31,11 +32,19 @@ cross join lateral (
     from (
       select g.cell, k.now - interval '24 hours' + g.cell * interval '15 minutes' as begins from generate_series(0, 95) as g (cell)
     ) as e
+    cross join lateral (
+      -- The worst of the quarter: an outage that was over within it is seen all the same.
+      select max(x.latency_ms) as latency_ms, case when bool_or(x.status = 'unreachable') then 'u'
+        when bool_or(x.status = 'degraded') then 'd' when bool_or(x.status = 'healthy') then 'h' end as mark
+      from bilag.health_check_history x
+      where x.org_id = c.org_id and x.integration_type = c.integration_type
+        and x.checked_at > e.begins and x.checked_at <= e.begins + interval '15 minutes'
+    ) as w
     left join lateral (
       -- A check that came a little late belongs to its own cell and keeps the one that it missed from being a gap.
       select x.status, x.latency_ms, x.checked_at from bilag.health_check_history x
       where x.org_id = c.org_id and x.integration_type = c.integration_type
-        and x.checked_at <= e.begins + interval '15 minutes' and x.checked_at > e.begins - interval '2 hours'
+        and x.checked_at <= e.begins and x.checked_at > e.begins - interval '2 hours'
       order by x.checked_at desc, x.id desc limit 1
     ) as h on true
   ) as m

@@ -70,6 +70,12 @@ def test_while_a_failing_connection_is_asked_more_rarely_it_is_unreachable_not_u
     assert found["checks"] < 8
 
 
+def test_the_worst_check_of_a_quarter_is_shown(bilag: Bilag, org: Organisation) -> None:
+    for minutes_ago, status in ((3, "healthy"), (5, "unreachable"), (7, "healthy"), (20, "healthy"), (25, "degraded")):
+        past(org, minutes_ago, status)
+    assert trend(bilag)["marks"].strip() == "du"
+
+
 def test_the_blocks_are_higher_the_slower_it_answered(bilag: Bilag, org: Organisation) -> None:
     for minutes_ago, latency in ((5, 800), (20, 400), (35, 10)):
         past(org, minutes_ago, "healthy", latency)

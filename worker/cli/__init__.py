@@ -23,6 +23,7 @@ _COMMANDS = {
     "export": "exports",
     "file": "files",
     "claim": "exports",
+    "health": "health",
     "secret": "operate",
     "dead-letters": "operate",
     "pause": "operate",
