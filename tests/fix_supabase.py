@@ -22,6 +22,8 @@ ROLES = """
     create role service_role nologin noinherit bypassrls;
     grant anon, authenticated, service_role to app_owner;
     grant pg_monitor to app_owner;
+    create role authenticator login noinherit;
+    grant anon, authenticated, service_role to authenticator;
 """
 """What Supabase calls ``postgres`` is ``app_owner`` here, ``supabase_admin`` is ``platform_admin``."""
 

@@ -11,7 +11,7 @@ from typing import Any
 from uuid import uuid4
 
 from worker import adapters
-from worker.cli import checks_secrets, checks_webhook
+from worker.cli import checks_members, checks_secrets, checks_webhook
 from worker.cli.connections import connected
 from worker.cli.told import Told, sentence
 from worker.database import ACT_AS_WORKER, HELLO, IDLE
@@ -141,6 +141,7 @@ _CHECKS: tuple[tuple[str, str, Callable[[Settings], str]], ...] = (
         "Correct the URL, allow_host(), or BILAG_ALLOWED_HTTP_HOSTS.",
         checks_secrets.hosts,
     ),
+    ("members", "Mend bilag_hooks.memberships(): docs/security.md shows how.", checks_members.members),
     ("webhook", "Mend the receiver or set_webhook(); then select bilag.test_webhook().", checks_webhook.webhook),
     ("listening", "Set BILAG_LISTEN_URL to a direct connection, or unset it.", _listening),
     ("adapters", "Mend the file in worker/adapters/.", _adapters),
