@@ -25,7 +25,11 @@ begin
   perform bilag_internal.recognise_server();
   return jsonb_build_object('environment', here.environment, 'contract', bilag_internal.contract(),
     'vault', bilag_internal.vault_answers(),
-    'tickAge', extract(epoch from bilag_internal.now() - here.ticked_at));
+    'tickAge', extract(epoch from bilag_internal.now() - here.ticked_at),
+    'openAlerts', (
+      select jsonb_object_agg(s.severity, (
+        select count(*) from bilag.alerts a join bilag.alert_kinds k on k.kind = a.kind where a.resolved_at is null and k.severity = s.severity))
+      from (values ('critical'), ('warning'), ('info')) as s (severity)));
 end $$;
 
 comment on function bilag_internal.hello(uuid, text, integer, text, integer, text) is

@@ -15,7 +15,7 @@ grant execute on function
   to authenticated, service_role, bilag_observer;
 grant execute on function bilag_internal.caller(), bilag_internal.my_claim_ids(), bilag_internal.my_claim_exports()
   to authenticated, service_role;
-grant execute on function bilag_internal.queue_lengths(), bilag_internal.dead_letters() to service_role, bilag_observer;
+grant execute on function bilag_internal.queue_lengths(), bilag_internal.dead_letters(), bilag_internal.measure() to service_role, bilag_observer;
 
 -- The worker: its verbs, and not one table.
 grant execute on function
@@ -146,7 +146,7 @@ grant select on
   bilag.integration_types,
   bilag.reasons,
   bilag.alert_kinds,
-  bilag.overview, bilag.runs_in_progress, bilag.stuck, bilag.queue_status, bilag.open_alerts, bilag.dead_letters, bilag.attempts,
+  bilag.overview, bilag.runs_in_progress, bilag.stuck, bilag.metrics, bilag.queue_status, bilag.open_alerts, bilag.dead_letters, bilag.attempts,
   bilag.workers, bilag.schedule_drift, bilag.health_trend
   to bilag_observer;
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 Labels = tuple[tuple[str, str], ...]
@@ -46,6 +46,15 @@ class Metrics:
         self.dropped_rows = self._counter("bilag_attempt_rows_dropped_total", "Attempt rows that were never written.")
         self.attempts = self._counter("bilag_attempts_total", "Attempts of external calls, by adapter and error class.")
         self.fallbacks = self._counter("bilag_credential_fallbacks_total", "Credentials read from the environment.")
+
+        self.alerts = Metric("bilag_alerts_open", "gauge", "Open alerts of the installation, by severity.")
+        self._all[self.alerts.name] = self.alerts
+
+    def heard(self, said: Mapping[str, object]) -> None:
+        """What the database said of the installation when this worker last said hello."""
+        found = said.get("openAlerts")
+        for severity, count in found.items() if isinstance(found, Mapping) else ():
+            self.alerts.set(count, severity=severity)
 
     def gauge(self, name: str, meaning: str, read: Callable[[], float]) -> None:
         """A number that is asked for when the page is."""

@@ -55,7 +55,7 @@ class Service:
         self.worker_id = uuid4()
         self.metrics = Metrics()
         self.database = Database(settings.worker_url, self.worker_id)
-        self.watchman = Watchman(self.database, bilag_version(), settings.environment)
+        self.watchman = Watchman(self.database, bilag_version(), settings.environment, heard=self.metrics.heard)
         self.workshop: Workshop | None = None
         self._broken = False
         if settings.listen_url:

@@ -21,16 +21,26 @@ ROUND_SECONDS = 30.0
 
 
 class Watchman:
-    """Says hello each half minute. ``version`` and ``environment`` are this worker's."""
+    """Says hello each half minute. ``version`` and ``environment`` are this worker's; ``heard`` gets each answer."""
 
-    def __init__(self, database: Database, version: str, environment: str, *, clock: Callable[[], float] = now) -> None:
+    def __init__(
+        self,
+        database: Database,
+        version: str,
+        environment: str,
+        *,
+        clock: Callable[[], float] = now,
+        heard: Callable[[Mapping[str, object]], None] = lambda _said: None,
+    ) -> None:
         self._database, self._version, self._environment = database, version, environment
-        self._clock = clock
+        self._clock, self._heard = clock, heard
         self._ticked_at: float | None = None
 
     async def greet(self) -> Mapping[str, object]:
         """Introduce this worker. Raises Refusal (KB010, KB011, or what is wrong with Vault) and Outage."""
-        return await self._database.hello(socket.gethostname(), os.getpid(), self._version, CONTRACT, self._environment)
+        said = await self._database.hello(socket.gethostname(), os.getpid(), self._version, CONTRACT, self._environment)
+        self._heard(said)
+        return said
 
     async def run(self, first: Mapping[str, object]) -> None:
         """Watch until cancelled, beginning with what the first hello said."""

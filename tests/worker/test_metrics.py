@@ -33,3 +33,13 @@ def test_a_label_cannot_break_the_page() -> None:
     metrics = Metrics()
     metrics.jobs.add(kind='po"st\n\\')
     assert 'bilag_jobs_total{kind="po\\"st\\n\\\\"} 1' in metrics.render().splitlines()
+
+
+def test_open_alerts_are_a_gauge_as_the_database_last_said() -> None:
+    metrics = Metrics()
+    metrics.heard({"openAlerts": {"critical": 2, "warning": 0}})
+    metrics.heard({"openAlerts": {"critical": 1, "warning": 0}})
+    metrics.heard({})
+    lines = metrics.render().splitlines()
+    assert 'bilag_alerts_open{severity="critical"} 1' in lines
+    assert "# TYPE bilag_alerts_open gauge" in lines

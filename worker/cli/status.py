@@ -19,7 +19,7 @@ _SECTIONS: dict[str, LiteralString] = {
     "integrations": "select * from bilag.overview order by organization, integration_type",
     "queues": "select * from bilag.queue_status order by queue",
     "runs": "select * from bilag.runs_in_progress order by enqueued_at",
-    "alerts": "select * from bilag.open_alerts order by opened_at",
+    "alerts": "select * from bilag.open_alerts",
     "workers": "select * from bilag.workers where status <> 'gone' order by last_seen_at desc",
 }
 _COLUMNS = {
