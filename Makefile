@@ -21,6 +21,7 @@ demo: .venv/installed
 
 test: lint
 	pytest --cov --cov-report=term
+	@python -m dev.branches
 
 lint: .venv/installed
 	ruff check

@@ -366,7 +366,7 @@ comment on function bilag_internal.reconciliation_of(uuid) is 'The reconciliatio
 create or replace function bilag_internal.waits_for(r bilag.reconciliations) returns jsonb
 language sql stable security definer set search_path = pg_catalog, pg_temp
 as $$
-  select jsonb_build_object('reasonCode', w.reason_code, 'since', w.since, 'until', w.until)
+  select jsonb_build_object('since', w.since, 'until', w.until, 'reasonCode', w.reason_code)
   from bilag.integration_config c
   join bilag.export_lanes l on l.integration_id = c.id
   cross join bilag.installation h

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from worker import telemetry
+from worker.cold_start import FirstCall
 from worker.database import Outage, Refusal
 from worker.metrics import Metrics
 from worker.retry import Attempt
@@ -32,6 +33,7 @@ class AttemptLog:
     ) -> None:
         self._send = send
         self._metrics = metrics
+        self.first_call = FirstCall()
         self._rows: deque[Row] = deque(maxlen=most)
 
     @property
@@ -40,6 +42,7 @@ class AttemptLog:
 
     def record(self, row: Row) -> None:
         """Keep a row until the next flush. When too many wait, the oldest goes."""
+        self.first_call.note(str(row["adapter_name"]), str(row.get("operation")), row.get("duration_ms"))
         if len(self._rows) == self._rows.maxlen:
             self._metrics.dropped_rows.add()
         self._rows.append(row)

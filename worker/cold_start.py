@@ -1,9 +1,11 @@
-"""How old this process is, as far as the system tells: what a cold start costs."""
+"""What a cold start costs: the process's age at its first claim, and how long each system's first call took."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
+
+from worker import telemetry
 
 
 def milliseconds_since_start(moment: float | None) -> int | None:
@@ -17,3 +19,15 @@ def milliseconds_since_start(moment: float | None) -> int | None:
     except (OSError, ValueError, IndexError):
         return None
     return None if moment is None else round((moment - started) * 1000)
+
+
+class FirstCall:
+    """Tells of the first call to each accounting system: it pays for the handshake and the first token."""
+
+    def __init__(self) -> None:
+        self._warm: set[str] = set()
+
+    def note(self, adapter: str, operation: str, duration_ms: int | None) -> None:
+        if adapter not in self._warm and duration_ms is not None:
+            self._warm.add(adapter)
+            telemetry.info("cold_start.first_call", adapter=adapter, operation=operation, latency_ms=duration_ms)

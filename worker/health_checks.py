@@ -80,6 +80,7 @@ class HealthChecks:
         except BilagError as error:
             self._log(check, error, began)
             return _unreachable(error.message)
+        self.attempts.first_call.note(check["integrationType"], "check", result.latency_ms)
         return _slow(result, call.settings.slow_after_ms)
 
     def _log(self, check: Check, error: BilagError, began: float) -> None:

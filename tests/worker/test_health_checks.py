@@ -260,6 +260,20 @@ async def test_a_failed_check_is_an_attempt_and_a_good_one_is_not() -> None:
     ]
 
 
+async def test_the_first_call_to_a_system_is_told_as_a_cold_start_and_the_others_are_not(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    from worker import telemetry
+
+    telemetry.configure("info", "json")
+    bench = Bench(good=answer)
+    for _ in range(3):
+        await bench.round()
+    told = [json.loads(line) for line in capfd.readouterr().err.splitlines()]
+    cold = [line for line in told if line["event"] == "cold_start.first_call"]
+    assert [(line["adapter"], line["operation"], line["latency_ms"]) for line in cold] == [("good", "check", 20)]
+
+
 async def test_the_adapter_fetches_the_credential_itself_for_the_lease_of_the_round() -> None:
     seen: list[str] = []
 
