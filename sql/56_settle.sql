@@ -251,7 +251,7 @@ create or replace function bilag_internal.raise_look_alerts(item_ids bigint[]) r
 language sql volatile security definer set search_path = pg_catalog, pg_temp
 as $$
   with troubled as (
-    select i.integration_id, i.org_id, i.integration_type, i.reason_code, count(*) as n, max(i.message) as message
+    select i.integration_id, i.org_id, i.integration_type, i.reason_code, count(*) as n
     from bilag.export_items i
     where i.id = any(item_ids) and (
       i.reason_code in ('vanished', 'import_error') or (i.state = 'in_doubt' and i.looks > 0))
@@ -259,7 +259,8 @@ as $$
   )
   select bilag_internal.raise_alert(
     case when t.reason_code in ('vanished', 'import_error') then t.reason_code else 'in_doubt' end,
-    t.integration_id::text, t.org_id, t.integration_type, coalesce(t.message, bilag_internal.tell(t.reason_code, '{}')),
+    -- Not what the vendor said: it may repeat a voucher's texts, and observers read alerts. claim_exports has it.
+    t.integration_id::text, t.org_id, t.integration_type, replace(bilag_internal.tell(t.reason_code, '{}'), ': {message}', '.'),
     jsonb_build_object('vouchers', t.n))
   from troubled t;
   select bilag_internal.resolve_alert(k.kind, l.integration_id::text, 'no voucher is in that state any more')
