@@ -11,15 +11,15 @@ import random
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import LiteralString
 
 import psycopg
 
 from dev.fakes.remote import RemoteFake
-from tests.chaos.obstacles import HEARTBEATS, ITEMS, LANE, RUN, WRITE, locked
+from tests.chaos.obstacles import HEARTBEATS, ITEMS, LANE, RUN, locked
 from tests.chaos.proxy import Proxy
-from tests.chaos.weather import HOSTILE, LET_TIME_PASS
+from tests.chaos.weather import LET_TIME_PASS, XLEDGER, Weather
 from tests.flow.installation import Installation
 from tests.flow.processes import WorkerProcess
 
@@ -39,20 +39,20 @@ class Storm:
     cable: Proxy
     chance: random.Random
     workers: int
+    weather: Weather = XLEDGER
     figures: Counter[str] = field(default_factory=Counter)
     supplied: int = 0
     _frozen: list[tuple[float, WorkerProcess]] = field(default_factory=list)
 
     # -- the play ----------------------------------------------------------------------------------------------------
 
-    def rage(self, kills: int, outages: int) -> None:
-        """So many kills and so many outages, in the order that chance wants, with everything else in between."""
+    def rage(self, kills: int, outages: int, mischief: int) -> None:
+        """So many kills and outages, in the order that chance wants, with so much of everything else in between."""
         plan: list[Callable[[], None]] = []
         plan += self._some([self.kill, self.kill_inside_vendor, *self._kills_behind_locks()], kills)
         plan += self._some([self.crash, self.restart, self.cut, self.cut_after_commit], outages)
-        plan += self._some(
-            [self.terminate_sessions, self.purge, self.freeze, self.hostility, self.hostility], kills // 3
-        )
+        others = [self.terminate_sessions, self.purge, self.freeze]
+        plan += self._some([*others, *[self.hostility] * self.weather.malice], mischief)
         self.chance.shuffle(plan)
         for blow in plan:
             self.supply()
@@ -69,7 +69,7 @@ class Storm:
             worker.thaw()
         self.erp.do("clear_faults")
         deadline = time.monotonic() + seconds
-        while not self._is_over() and time.monotonic() < deadline:
+        while not self.here.verdict().is_right and time.monotonic() < deadline:
             self.staff()
             self._ask_again()
             self.let_time_pass()
@@ -106,7 +106,7 @@ class Storm:
 
     def kill_inside_vendor(self) -> None:
         """With a batch in the vendor's hands: executed, and never answered."""
-        self.erp.do("commit_then_hang", on=WRITE)
+        self.erp.do("commit_then_hang", on=self.chance.choice(self.weather.writes))
         time.sleep(self.chance.uniform(0.3, 1.0))
         self._kill(self._busy(), "inside the vendor")
 
@@ -147,7 +147,7 @@ class Storm:
         self.figures["frozen and woken"] += 1
 
     def hostility(self) -> None:
-        verb, arguments = self.chance.choice(HOSTILE)
+        verb, arguments = self.chance.choice(self.weather.hostile)
         self.erp.do(verb, **arguments)
         self.figures[f"vendor: {verb}"] += 1
 
@@ -156,17 +156,12 @@ class Storm:
     def _kills_behind_locks(self) -> Iterator[Callable[[], None]]:
         for name, statement in (("settle", LANE), ("claim", RUN), ("heartbeat", HEARTBEATS), ("rescue", ITEMS)):
 
-            def blow(name: str = name, statement: str = statement) -> None:
-                with self._locked(statement):
+            def blow(name: str = name, statement: LiteralString = statement) -> None:
+                with locked(self.here, statement):
                     time.sleep(self.chance.uniform(0.1, 0.5))
                     self._kill(self._busy(), f"during {name}")
 
             yield blow
-
-    @contextmanager
-    def _locked(self, statement: str) -> Iterator[None]:
-        with locked(self.here, statement):
-            yield
 
     def _kill(self, worker: WorkerProcess, where: str) -> None:
         worker.kill()
@@ -191,9 +186,6 @@ class Storm:
 
     def _living(self) -> list[WorkerProcess]:
         return [worker for worker in self.here.workers if worker.alive]
-
-    def _is_over(self) -> bool:
-        return self.here.verdict().is_right
 
     def _ask_again(self) -> None:
         """A run that failed in the storm is asked for again, as a treasurer would."""

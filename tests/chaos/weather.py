@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import LiteralString
+from typing import LiteralString, NamedTuple
 
 from tests.chaos.obstacles import WRITE
 
@@ -20,25 +20,63 @@ with looks as (
 select 1"""
 """What waits is due now. Neither a lease nor what proves an absence is touched."""
 
-HOSTILE: list[tuple[str, dict[str, object]]] = [
-    ("commit_then_hang", {"on": WRITE}),
-    ("commit_then_reset", {"on": WRITE}),
-    ("commit_then_status", {"status": 504, "on": WRITE}),
-    ("commit_after", {"seconds": 3.4, "on": WRITE}),
+Blows = list[tuple[str, dict[str, object]]]
+
+
+class Weather(NamedTuple):
+    """The operations of one accounting system that write, what it does to us, and how often beside other mischief."""
+
+    writes: tuple[str, ...]
+    hostile: Blows
+    malice: int
+
+
+def _on_each(operations: tuple[str, ...], *blows: tuple[str, dict[str, object]]) -> Blows:
+    return [(verb, {**arguments, "on": on}) for verb, arguments in blows for on in operations]
+
+
+_WRITE_LOST: Blows = [
+    ("commit_then_hang", {}),
+    ("commit_then_reset", {}),
+    ("commit_then_status", {"status": 504}),
+    ("commit_after", {"seconds": 3.4}),
+    ("cut_next", {}),
+    ("hang_next", {}),
+    ("truncate_next", {}),
+    ("truncate_next", {"cut": True}),
+]
+_ANY_CALL: Blows = [
     ("fail_next", {"status": 429, "times": 3, "after": 1}),
     ("fail_next", {"status": 503}),
-    ("rate_limit_storm", {"times": 3}),
-    ("cut_next", {"on": WRITE}),
-    ("hang_next", {"on": WRITE}),
-    ("truncate_next", {"on": WRITE}),
-    ("truncate_next", {"cut": True, "on": WRITE}),
     ("truncate_next", {"times": 2}),
     ("flood_next", {"megabytes": 10}),
     ("drip_next", {"seconds": 0.2, "pieces": 50}),
     ("duplicate_next", {"times": 2}),
     ("reorder_next", {"times": 2}),
+]
+
+_XLEDGER_OWN: Blows = [
+    ("rate_limit_storm", {"times": 3}),
     ("import_between_reads", {}),
     ("answer_200_with_errors", {"message": "Something went wrong", "commit": True, "on": WRITE}),
     ("answer_200_with_errors", {"message": "Something went wrong", "on": WRITE}),
 ]
-"""What the accounting system does to us."""
+XLEDGER = Weather((WRITE,), [*_on_each((WRITE,), *_WRITE_LOST), *_ANY_CALL, *_XLEDGER_OWN], malice=2)
+
+_JOURNAL_WRITES = ("POST journals", "$batch", "post")
+_DYNAMICS365_OWN: Blows = [
+    *_on_each(_JOURNAL_WRITES, ("cancel_next", {}), ("cancel_next", {"committed": True}), ("deadlock_next", {})),
+    ("deadlock_next", {"status": 400, "on": "$batch"}),
+    ("short_batch_next", {}),
+    ("nameless_batch_next", {}),
+    ("throttle_storm", {"times": 4}),
+    ("revoke_tokens", {}),
+    ("set_up", {"job_queue_seconds": 1.0}),
+    ("set_up", {"job_queue_seconds": None}),
+    ("lag_behind", {"seconds": 3.0}),
+    ("post_what_stands", {}),
+    ("delete_what_stands", {}),
+]
+DYNAMICS365 = Weather(
+    _JOURNAL_WRITES, [*_on_each(_JOURNAL_WRITES, *_WRITE_LOST), *_ANY_CALL, *_DYNAMICS365_OWN * 2], malice=9
+)

@@ -20,6 +20,17 @@ def test_an_accountant_posts_the_journal_that_was_left_and_a_second_post_finds_n
     assert bc.ledger.doubled() == {}
 
 
+def test_an_accountant_posts_or_deletes_whatever_stands_as_far_as_it_goes(
+    bc: Dynamics365Fake, bc_client: BcClient
+) -> None:
+    bc_client.write(bc_client.journal("GOOD"), *voucher("BL1"))
+    bc_client.write(bc_client.journal("BAD"), *voucher("BL2")[:1])
+    assert bc.accountant.post_what_stands() == 1
+    assert (sorted(bc.ledger.by_reference()), bc.counts()["journalLines"]) == (["BL1"], 1)
+    assert bc.accountant.delete_what_stands() == 1
+    assert [row["code"] for row in bc_client.ask("journals")] == ["GOOD"]
+
+
 def test_what_is_in_no_journal_cannot_be_posted(bc: Dynamics365Fake) -> None:
     with pytest.raises(LookupError, match="BL9 is in no journal"):
         bc.accountant.post_leftover("BL9")

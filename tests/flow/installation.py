@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,17 @@ from tests.flow.processes import CALM, HASTY, WorkerProcess
 from tests.flow.tenant import ENDED, RECONNECT_SECONDS, Sturdy, Tenant
 
 
+@dataclass(frozen=True)
+class Connecting:
+    """How an organisation is connected to its accounting system: the settings by its owner's code, the credential
+    by its token.
+    """
+
+    kind: str
+    settings: Callable[[str], dict[str, Any]]
+    credential: Callable[[str], str] = str
+
+
 class Installation:
     """``booked`` asks the accounting system for what a legal entity's ledger holds; ``add_owner`` makes one."""
 
@@ -28,9 +40,11 @@ class Installation:
         url: str,
         booked: Callable[[str], list[dict[str, Any]]],
         add_owner: Callable[[str, str], str],
+        connecting: Connecting | None = None,
     ) -> None:
         self.database, self.folder, self.url = database, folder, url
         self._booked, self._add_owner = booked, add_owner
+        self._connecting = connecting or Connecting("xledger", lambda _: {"base_url": url})
         self.tenants: list[Tenant] = []
         self.workers: list[WorkerProcess] = []
         self.pace: Mapping[str, str] = CALM
@@ -44,9 +58,10 @@ class Installation:
         tenant = Tenant(self.database, name, "Europe/Oslo")
         tenant.token = f"secret-of-{tenant.id}"
         tenant.owner = self._add_owner(tenant.token, name)
-        tenant.integration(settings={"base_url": self.url})
-        tenant.map("Taxi", "7140")
-        tenant.map("Meals", "7150")
+        tenant.kind = self._connecting.kind
+        tenant.integration(tenant.kind, self._connecting.settings(tenant.owner))
+        tenant.map("Taxi", "7140", tenant.kind)
+        tenant.map("Meals", "7150", tenant.kind)
         if credential:
             self.give_credential(tenant)
         if claims:
@@ -55,7 +70,8 @@ class Installation:
         return tenant
 
     def give_credential(self, tenant: Tenant) -> None:
-        self.database.sql("select bilag.set_integration_credential(%s, 'xledger', %s)", tenant.id, tenant.token)
+        credential = self._connecting.credential(tenant.token)
+        self.database.sql("select bilag.set_integration_credential(%s, %s, %s)", tenant.id, tenant.kind, credential)
 
     def hurry(self) -> None:
         """Leases and timeouts are as short as can be: for stories that wait for their end."""

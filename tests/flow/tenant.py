@@ -43,6 +43,7 @@ class Tenant(Organisation):
 
     owner = ""
     token = ""
+    kind = "xledger"
 
     @property
     def lane(self) -> UUID:
@@ -53,7 +54,7 @@ class Tenant(Organisation):
     def insert_run(self) -> UUID:
         """Queue an export the plainest way."""
         run = self.database.value(
-            "insert into bilag.export_runs (org_id, integration_type) values (%s, 'xledger') returning id", self.id
+            "insert into bilag.export_runs (org_id, integration_type) values (%s, %s) returning id", self.id, self.kind
         )
         assert isinstance(run, UUID)
         return run

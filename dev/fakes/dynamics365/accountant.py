@@ -12,6 +12,7 @@ from dev.fakes.dynamics365 import lines
 from dev.fakes.dynamics365.changes import Changes
 from dev.fakes.dynamics365.company import DEFAULT_TEMPLATE, Company, Journal, Line, Numbers
 from dev.fakes.dynamics365.entities import read
+from dev.fakes.dynamics365.errors import BcError
 from dev.fakes.dynamics365.posting import Posting
 from dev.fakes.ledger import Ledger
 
@@ -47,6 +48,25 @@ class Accountant:
         """Post the journals of this code; how many vouchers it gave."""
         with self._at_work():
             return sum(self._post(company, journal) for company, journal in self._journals(code))
+
+    def post_what_stands(self) -> int:
+        """Post every journal that has lines, as far as Business Central lets one; how many vouchers it gave."""
+        with self._at_work():
+            posted = 0
+            for company, journal in self._standing():
+                try:
+                    posted += self._post(company, journal)
+                except BcError:
+                    continue
+            return posted
+
+    def delete_what_stands(self) -> int:
+        """Delete every journal that has lines, but for those that the job queue is to post; how many there were."""
+        with self._at_work():
+            found = [(company, journal) for company, journal in self._standing() if journal.due is None]
+            for company, journal in found:
+                del company.journals[journal.id]
+            return len(found)
 
     def delete_lines(self, reference: str, most: int | None = None) -> int:
         """Delete this document's lines from the journals (the first ``most`` of them); how many were deleted."""
@@ -95,6 +115,14 @@ class Accountant:
     def _post(self, company: Company, journal: Journal) -> int:
         posting = Posting(company, self._ledger, self._numbers, self._now(), by="accountant")
         return len(posting.post(journal, Changes()))
+
+    def _standing(self) -> list[tuple[Company, Journal]]:
+        return [
+            (company, journal)
+            for company in self._companies()
+            for journal in list(company.journals.values())
+            if any(not line.is_blank for line in journal.lines.values())
+        ]
 
     def _journals(self, code: str) -> list[tuple[Company, Journal]]:
         return [(held, one) for held in self._companies() for one in held.journals.values() if one.code == code]

@@ -84,6 +84,10 @@ class Environment(Dynamics365Dial, ABC):
     def replica_lag(self, seconds: float) -> None:
         self.replica.set_lag(seconds, self.clock.now())
 
+    def lag_behind(self, seconds: float) -> None:
+        """Reads are behind by so many seconds from now on, unless they ask for ReadWrite."""
+        self.replica_lag = seconds
+
     def facts(self) -> Mapping[str, str]:
         return {"tokenUrl": self.token_url}
 
@@ -125,7 +129,7 @@ class Environment(Dynamics365Dial, ABC):
         self.limits = Limits(rate, processing, queue, queue_seconds)
 
     def verbs(self) -> Mapping[str, Callable[..., Any]]:
-        own = {verb.__name__: verb for verb in (self.revoke_tokens, self.advance, self.set_limits)}
+        own = {verb.__name__: verb for verb in (self.revoke_tokens, self.advance, self.set_limits, self.lag_behind)}
         hands = {
             name: getattr(one, name)
             for kind, one in (
