@@ -51,10 +51,10 @@ class World:
     def do(self, job: Job) -> None:
         """Render it; then report it once or twice, or die with it in hand, or with it said in the end."""
         report = self.worker.render(job)
-        fate = self.dice.randrange(6)
+        fate = self.dice.randrange(7)
         if fate == 0:
             return
-        if fate == 1:
+        if fate <= 2:
             self.unsaid.append(report)
             return
         for _ in range(self.dice.choice([1, 1, 2])):
@@ -107,6 +107,7 @@ class World:
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 2**32), length=st.integers(10, 60))
 def test_every_claim_stands_in_one_file_once(bilag: Bilag, files: FileWorker, seed: int, length: int) -> None:
+    files.hello()  # what earlier worlds did of the clock may have pruned it
     world = World(bilag, files, Random(seed))  # noqa: S311 - reproducible
     world.approve()
     small_batches(world.org, 2)
