@@ -7,6 +7,9 @@ language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
 as $$
 begin
   perform bilag_internal.place_words();
+  if exists (select from bilag_internal.due_soon()) then
+    perform pg_notify('bilag_wake', 'soon');
+  end if;
   perform bilag_internal.watch_schedules();
   perform bilag_internal.watch_workers();
   perform bilag_internal.watch_runs();
@@ -17,6 +20,23 @@ begin
 end $$;
 
 comment on function bilag_internal.watch() is 'What the tick looks after besides its work: opens and resolves the alerts that need a second pair of eyes.';
+
+create or replace function bilag_internal.due_soon() returns setof jsonb
+language sql stable security definer set search_path = pg_catalog, pg_temp
+as $$
+  -- A tick comes each minute, and slots are at whole minutes: what is due before the next tick, and a little more.
+  select distinct on (c.integration_type, bilag_internal.places(c.settings, t.settings_schema)) jsonb_build_object(
+    'lane', c.id, 'orgId', c.org_id, 'integrationType', c.integration_type, 'settings', c.settings, 'allowedHosts', t.allowed_hosts,
+    'correlationId', gen_random_uuid())
+  from bilag.export_schedules s
+  join bilag.integration_config c on c.org_id = s.org_id and c.integration_type = s.integration_type and c.enabled and c.paused_at is null
+  join bilag.integration_types t on t.integration_type = c.integration_type
+  where s.enabled and s.next_run_at > bilag_internal.now() and s.next_run_at <= bilag_internal.now() + interval '75 seconds'
+  order by c.integration_type, bilag_internal.places(c.settings, t.settings_schema), s.next_run_at
+  limit 50
+$$;
+
+comment on function bilag_internal.due_soon() is 'One integration for each system that a scheduled run will call soon: workers open their connections.';
 
 create or replace function bilag_internal.late_schedules()
 returns table (integration_id uuid, org_id uuid, integration_type text, scheduled_for timestamptz, started_at timestamptz, run_id uuid, status text, drift interval)

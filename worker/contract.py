@@ -15,6 +15,7 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, ClassVar
+from urllib.parse import urlsplit
 from uuid import UUID
 
 if TYPE_CHECKING:  # heavy imports stay out of the worker's start
@@ -223,6 +224,11 @@ class Call:
     correlation_id: UUID
 
 
+def _urls(settings: AdapterSettings) -> list[str]:
+    found = settings.model_dump()
+    return [value for name, value in found.items() if name.endswith("_url") and isinstance(value, str)]
+
+
 class Adapter(ABC):
     """One accounting system. Stateless: everything of one invocation is in its arguments.
 
@@ -251,6 +257,14 @@ class Adapter(ABC):
     def frame(self, settings: AdapterSettings) -> Frame | None:
         """What stands around the vouchers of a run's file. Asked of an adapter that makes files, after every batch."""
         return None
+
+    async def warm(self, call: Call) -> None:
+        """A scheduled run is near: open connections. Never asks for data; there is no credential at hand.
+
+        By default a HEAD of the root of each URL in the settings. What it raises is let go.
+        """
+        for url in {f"{p.scheme}://{p.netloc}/" for p in map(urlsplit, _urls(call.settings)) if p.netloc}:
+            await call.http.send("HEAD", url, writes=False)
 
     @abstractmethod
     async def check(self, call: Call) -> HealthResult:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
@@ -36,7 +36,8 @@ class Client:
     """The process's connections. Opened at the first request, closed by :meth:`aclose`.
 
     ``plain_hosts`` (``host`` or ``host:port``) may be called over plain http. ``timeout`` is in seconds, for a whole
-    request. ``transport`` replaces the network in tests.
+    request. ``transport`` replaces the network in tests. ``on_connect`` is told of each connection that a request had
+    to open, and to which host.
     """
 
     def __init__(
@@ -46,8 +47,10 @@ class Client:
         plain_hosts: frozenset[str] = frozenset(),
         largest_answer: int = LARGEST_ANSWER,
         transport: httpx.AsyncBaseTransport | None = None,
+        on_connect: Callable[[str], None] = lambda _host: None,
     ) -> None:
         self.timeout = timeout
+        self.on_connect = on_connect
         self.plain_hosts = frozenset(host.lower() for host in plain_hosts)
         self.largest_answer = largest_answer
         self._transport = transport
@@ -143,7 +146,7 @@ class Http:
         """
         self._destinations.permit(url)
         request = self._build(method, url, headers or {}, body)
-        wire = Wire(request.url.host, partial(self._destinations.permit_address, url))
+        wire = Wire(request.url.host, partial(self._destinations.permit_address, url), self._client.on_connect)
         request.extensions["trace"] = wire.note
         try:
             async with asyncio.timeout(self._client.timeout):

@@ -21,16 +21,22 @@ from worker.database import WAKE_CHANNEL, conninfo
 _CALL_SECONDS = 60.0
 _ECHO_SECONDS = 5.0
 
+SOON = "soon"
+"""What the tick says when a scheduled run is near: nothing to claim yet, something to prepare."""
+
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
 
 
 class Listener:
-    """``wake`` is called for every notification, and once after each new connection, since some may be missed."""
+    """``wake`` is called for every notification, and once after each new connection, since some may be missed.
 
-    def __init__(self, dsn: str, worker_id: UUID, wake: Callable[[], None]) -> None:
+    ``soon`` is called instead when there will be work within the minute.
+    """
+
+    def __init__(self, dsn: str, worker_id: UUID, wake: Callable[[], None], soon: Callable[[], object] = int) -> None:
         self._conninfo = conninfo(dsn, "bilag worker (listening)", "BILAG_LISTEN_URL")
         self._own = f"bilag_echo_{worker_id.hex}"
-        self._wake = wake
+        self._wake, self._soon = wake, soon
         self._backoff = Backoff(first=1.0, most=300.0)
         self.listening = False
 
@@ -74,7 +80,7 @@ class Listener:
         while (left := ends - loop.time()) > 0:
             async for note in connection.notifies(timeout=left, stop_after=1):
                 if note.channel == WAKE_CHANNEL:
-                    self._wake()
+                    (self._soon if note.payload == SOON else self._wake)()
                 elif note.channel == until:
                     return True
         return False

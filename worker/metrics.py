@@ -45,6 +45,7 @@ class Metrics:
         self.outages = self._counter("bilag_database_outages_total", "Times the database stopped answering.")
         self.dropped_rows = self._counter("bilag_attempt_rows_dropped_total", "Attempt rows that were never written.")
         self.attempts = self._counter("bilag_attempts_total", "Attempts of external calls, by adapter and error class.")
+        self.cold_starts = self._counter("bilag_cold_starts_total", "Connections that a job had to open first.")
         self.fallbacks = self._counter("bilag_credential_fallbacks_total", "Credentials read from the environment.")
 
         self.alerts = Metric("bilag_alerts_open", "gauge", "Open alerts of the installation, by severity.")

@@ -27,6 +27,7 @@ from worker.reports import Tally
 from worker.settings import Settings
 from worker.trades import QUEUES, TRADES
 from worker.version import bilag_version
+from worker.warming import Warmer
 from worker.watchman import Watchman
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ class Service:
         self.database = Database(settings.worker_url, self.worker_id)
         self.watchman = Watchman(self.database, bilag_version(), settings.environment, heard=self.metrics.heard)
         self.workshop: Workshop | None = None
+        self._warmer = Warmer(self.database, self._workshop)
         self._broken = False
         if settings.listen_url:
             conninfo(settings.listen_url, "bilag worker", "BILAG_LISTEN_URL")  # a mistake is told at the start
@@ -103,7 +105,6 @@ class Service:
 
     @property
     def running(self) -> int:
-        """Work in our hands."""
         return sum(loop.running for loop in self.loops)
 
     def stop(self) -> None:
@@ -157,7 +158,7 @@ class Service:
         from worker.listener import Listener
 
         url = self.settings.listen_url or self.settings.worker_url
-        await Listener(url, self.worker_id, self._wake).run()
+        await Listener(url, self.worker_id, self._wake, self._warmer.soon).run()
 
     def _wake(self) -> None:
         for loop in self.loops:

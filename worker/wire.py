@@ -30,11 +30,17 @@ class Wire:
     """What is known of one request on its way, from httpcore's trace: whether any of it has left us, and to where.
 
     ``permit`` is asked about the address once a connection to ``host`` stands, before anything is sent over it; a
-    connection to a proxy is the operator's own. It raises what ends the request.
+    connection to a proxy is the operator's own. It raises what ends the request. ``on_connect`` is told that there was
+    no connection yet.
     """
 
-    def __init__(self, host: str = "", permit: Callable[[str], None] = lambda _address: None) -> None:
-        self._host, self._permit = host, permit
+    def __init__(
+        self,
+        host: str = "",
+        permit: Callable[[str], None] = lambda _address: None,
+        on_connect: Callable[[str], None] = lambda _host: None,
+    ) -> None:
+        self._host, self._permit, self._on_connect = host, permit, on_connect
         self._traced = self._sent = self._direct = False
 
     async def note(self, event: str, info: Any) -> None:
@@ -42,6 +48,7 @@ class Wire:
         self._sent = self._sent or event.endswith("send_request_headers.started")
         if event == "connection.connect_tcp.started":
             self._direct = str(info.get("host")).strip("[]") == self._host
+            self._on_connect(self._host)
         elif event == "connection.connect_tcp.complete" and self._direct:
             await self._inspect(info["return_value"])
 

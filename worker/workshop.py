@@ -23,7 +23,9 @@ class Workshop:
     def __init__(self, settings: Settings, database: Database, metrics: Metrics) -> None:
         self._settings, self._database, self._metrics = settings, database, metrics
         self.attempts = AttemptLog(database.log_attempts, metrics)
-        self.client = Client(timeout=settings.http_timeout_seconds, plain_hosts=settings.allowed_http_hosts)
+        self.client = Client(
+            timeout=settings.http_timeout_seconds, plain_hosts=settings.allowed_http_hosts, on_connect=self._cold
+        )
         self.exports = Exports(
             adapters.load, self.client, self.credentials, self.attempts, settings.longest_write_seconds
         )
@@ -44,6 +46,12 @@ class Workshop:
             fallback=environment_fallback(self._settings.credential_fallback),
             fell_back=self._fell_back,
         )
+
+    def _cold(self, host: str) -> None:
+        """A job had to open a connection first. What was warmed before it was opened outside of any job."""
+        if telemetry.correlation_id():
+            self._metrics.cold_starts.add()
+            telemetry.info("connection.opened_cold", host=host)
 
     def _fell_back(self, integration_id: UUID) -> None:
         """Count it, and open the alert behind the job's back: when Vault fails the database may not listen either."""
