@@ -63,6 +63,10 @@ class Systems:
         credential = json.dumps({"client_id": client_id_of(secret), "client_secret": secret})
         return Access({"base_url": base_url, "token_url": token_url, "company_id": owner}, credential)
 
+    def stand_in(self, organization: Organization) -> RemoteFake:
+        """The stand-in that an organisation books in. Raises ValueError where there is none."""
+        return RemoteFake(self._url, organization.integration_type)
+
     def tally(self, connection: Connection, organization: Organization, expected: Collection[str]) -> Tally:
         """Count what the organisation's system holds against the references that should be there."""
         if organization.integration_type == "file":

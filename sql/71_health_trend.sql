@@ -21,9 +21,9 @@ cross join lateral (
   select string_agg(case m.mark when ' ' then ' ' when 'u' then '×'
       else substr('▁▂▃▄▅▆▇█', 1 + (7 * coalesce(m.latency_ms, 0) / greatest(n.slowest, 1)), 1) end, '' order by m.cell) as trend,
     string_agg(m.mark, '' order by m.cell) as marks,
-    round(100.0 * count(*) filter (where m.mark in ('h', 'd')) / nullif(count(*) filter (where m.mark <> ' '), 0), 1) as availability
+    round(100 * avg(case when m.mark <> ' ' then coalesce(m.answered, (m.mark <> 'u')::integer) end), 1) as availability
   from (
-    select e.cell, coalesce(w.latency_ms, h.latency_ms) as latency_ms, case
+    select e.cell, coalesce(w.latency_ms, h.latency_ms) as latency_ms, w.answered, case
         when w.mark is not null then w.mark
         when h.checked_at > e.begins - interval '5 minutes' then left(h.status, 1)
         -- Asked more rarely while it does not answer: until it is asked again it is still unreachable.
@@ -34,7 +34,7 @@ cross join lateral (
     ) as e
     cross join lateral (
       -- The worst of the quarter: an outage that was over within it is seen all the same.
-      select max(x.latency_ms) as latency_ms, case when bool_or(x.status = 'unreachable') then 'u'
+      select max(x.latency_ms) as latency_ms, avg((x.status <> 'unreachable')::integer) as answered, case when bool_or(x.status = 'unreachable') then 'u'
         when bool_or(x.status = 'degraded') then 'd' when bool_or(x.status = 'healthy') then 'h' end as mark
       from bilag.health_check_history x
       where x.org_id = c.org_id and x.integration_type = c.integration_type
@@ -55,4 +55,4 @@ comment on view bilag.health_trend is
   'Per integration: status now, 24 hours as a sparkline of 96 quarters, availability in percent of the quarters that are known, latency p50 and p95.';
 comment on column bilag.health_trend.trend is 'The latest on the right. A block: answered, the higher the slower; ×: unreachable; blank: not checked.';
 comment on column bilag.health_trend.marks is 'The same cells in letters, for programs: h healthy, d degraded, u unreachable, blank not checked.';
-comment on column bilag.health_trend.availability is 'In percent of the quarters of an hour in which it is known; degraded counts as available.';
+comment on column bilag.health_trend.availability is 'In percent of the quarters of an hour in which it is known, each by its share of checks that were answered; degraded counts as available.';

@@ -10,6 +10,7 @@ from uuid import UUID
 
 import psycopg
 
+from dev.demo.outage import outage
 from dev.demo.show import Count, TookTooLong, console, summary, watch
 from dev.demo.stage import Stage, stage
 from dev.postgres import PostgresMissing
@@ -36,6 +37,8 @@ def main() -> int:
             console.print("By an INSERT into bilag.export_runs, as there is no pg_cron here:")
             runs = [(one.name, _insert(scene.connection, one)) for one in scheduled]
         watch(scene.connection, runs)
+        victim = next(one for one in asking if one.integration_type == "xledger")
+        outage(scene.connection, scene.systems.stand_in(victim), victim)
         ways = {True: "schedule" if has_cron else "INSERT", False: "RPC"}
         counts = [_count(scene, one, ways[one.by_schedule]) for one in scene.organizations]
         summary(counts, _reasons(scene.connection))

@@ -73,7 +73,9 @@ def test_while_a_failing_connection_is_asked_more_rarely_it_is_unreachable_not_u
 def test_the_worst_check_of_a_quarter_is_shown(bilag: Bilag, org: Organisation) -> None:
     for minutes_ago, status in ((3, "healthy"), (5, "unreachable"), (7, "healthy"), (20, "healthy"), (25, "degraded")):
         past(org, minutes_ago, status)
-    assert trend(bilag)["marks"].strip() == "du"
+    found = trend(bilag)
+    assert found["marks"].strip() == "du"
+    assert found["availability"] == 83.3  # two of three in one quarter, both in the other
 
 
 def test_the_blocks_are_higher_the_slower_it_answered(bilag: Bilag, org: Organisation) -> None:
