@@ -42,7 +42,7 @@ def main() -> int:
         ways = {True: "schedule" if has_cron else "INSERT", False: "RPC"}
         counts = [_count(scene, one, ways[one.by_schedule]) for one in scene.organizations]
         summary(counts, _reasons(scene.connection))
-    if not all(count.right for count in counts):
+    if not counts or not all(count.right for count in counts):
         console.print("[bold red]The ledger does not hold what was approved.[/]")
         return 1
     console.print(
