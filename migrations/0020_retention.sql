@@ -28,6 +28,7 @@ insert into bilag.retention (subject, keep_days, what) values
   ('empty_runs', 180, 'Scheduled runs that succeeded and found nothing to book, since they ended.'),
   ('dead_letters', 180, 'Dead letters that nobody redrove or discarded.'),
   ('dead_letter_archive', 90, 'Dead letters that were redriven or discarded, since they died.'),
+  ('webhook_events', 30, 'Events that the webhook''s receiver did not take, or that wait while it is switched off.'),
   ('cron_history', 7, 'pg_cron''s own history of Bilag''s two jobs.');
 
 -- The hot tables: vacuum before the dead rows are many, and leave room for the next version of a row on its page. The audit's heads, the
@@ -46,3 +47,4 @@ alter table bilag_internal.audit_waiting set (autovacuum_vacuum_scale_factor = 0
 -- Nearly always empty, and rewritten all day long.
 alter table pgmq.q_bilag_exports set (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500);
 alter table pgmq.q_bilag_health_checks set (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500);
+alter table pgmq.q_bilag_webhooks set (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500);

@@ -243,6 +243,21 @@ end $$;
 comment on function bilag_internal.sweep_dead_letter_archive(timestamptz, integer) is
   'Deletes archived dead letters: pgmq never does. Nothing else is ever archived; hints are deleted.';
 
+create or replace function bilag_internal.sweep_webhooks(before timestamptz, batch integer) returns bigint
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
+as $$
+declare
+  swept bigint;
+begin
+  delete from pgmq.q_bilag_webhooks q where q.msg_id = any(array(
+    select x.msg_id from pgmq.q_bilag_webhooks x
+    where coalesce((x.message ->> 'at')::timestamptz, x.enqueued_at) < before order by x.msg_id limit batch for update skip locked));
+  get diagnostics swept = row_count;
+  return swept;
+end $$;
+
+comment on function bilag_internal.sweep_webhooks(timestamptz, integer) is 'Deletes events that no worker took for so long: the webhook is switched off, or its receiver fails.';
+
 create or replace function bilag_internal.queue_lengths()
 returns table (queue text, messages bigint, visible bigint, oldest timestamptz)
 language sql stable security definer set search_path = pg_catalog, pg_temp

@@ -34,6 +34,12 @@ begin
       return bilag_internal.sweep_dead_letters(before, batch);
     when 'dead_letter_archive' then
       return bilag_internal.sweep_dead_letter_archive(before, batch);
+    when 'webhook_events' then
+      delete from bilag.webhook_deliveries d where d.event_id = any(array(
+        select x.event_id from bilag.webhook_deliveries x
+        where x.taken_at < before and coalesce(x.lease_until < bilag_internal.now(), true) limit batch for update skip locked));
+      get diagnostics swept = row_count;
+      return swept + bilag_internal.sweep_webhooks(before, batch - swept::integer);
     when 'cron_history' then
       return bilag_internal.sweep_cron_history(before, batch);
   end case;

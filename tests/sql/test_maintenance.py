@@ -37,7 +37,7 @@ def rule(bilag: Bilag, subject: str) -> tuple[Any, ...]:
 def test_what_is_older_than_its_days_goes_and_what_is_younger_stays(bilag: Bilag, org: Organisation) -> None:
     bilag.database.sql(LOGS, org.id, 91, 3)
     bilag.database.sql(LOGS, org.id, 89, 2)
-    assert maintain(bilag) == {"swept": 7, "leftOver": []}
+    assert maintain(bilag) == {"swept": 8, "leftOver": []}
     assert count(bilag, "bilag.integration_run_logs") == 2
     assert rule(bilag, "integration_run_logs") == (3, False, True, NOON)
 
@@ -89,6 +89,20 @@ def test_dead_letters_go_decided_or_not(bilag: Bilag) -> None:
     bilag.advance(days=90)
     maintain(bilag)
     assert count(bilag, "pgmq.q_bilag_dead_letters") == 0
+
+
+def test_events_that_no_receiver_takes_go(bilag: Bilag) -> None:
+    bilag.database.sql(
+        "insert into bilag.webhook_deliveries (event_id, message, due_at, taken_at)"
+        " select gen_random_uuid(), '{}', bilag_internal.now(), bilag_internal.now() - interval '1 day' * d"
+        " from unnest(array[29, 31]) as d"
+    )
+    bilag.database.sql(
+        "select bilag_internal.send_webhooks(array(select jsonb_build_object('at', bilag_internal.now()"
+        " - interval '1 day' * d) from unnest(array[29, 31]) as d))"
+    )
+    maintain(bilag)
+    assert (count(bilag, "bilag.webhook_deliveries"), count(bilag, "pgmq.q_bilag_webhooks")) == (1, 1)
 
 
 def test_what_is_not_done_in_its_time_goes_on_with_the_ticks(

@@ -133,5 +133,6 @@ def test_no_statement_but_this_rooms_names_the_queue_extension(catalogue: Databa
     health = {"send_health_hints", "read_health_hints", "drop_health_hints", "lost_health_hints"}
     webhooks = {"drop_webhooks", "purge_webhooks", "read_webhooks", "send_webhooks", "webhooks_queued"}
     assert {name for (name,) in naming} == room | health | webhooks | {
-        "send_hints", "take_dead_letter", "sweep_dead_letters", "sweep_dead_letter_archive", "drop_queues",
+        "send_hints", "take_dead_letter", "drop_queues", "sweep_dead_letters", "sweep_dead_letter_archive",
+        "sweep_webhooks",
     }  # fmt: skip
