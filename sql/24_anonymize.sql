@@ -140,6 +140,9 @@ as $$
   update bilag_internal.alerts_waiting a
   set message = bilag_internal.forget(a.message, pattern), details = bilag_internal.forget(a.details, pattern)
   where a.org_id = forget_texts.org_id and (a.message ~ pattern or a.details::text ~ pattern);
+  update bilag.reconciliation_findings f
+  set message = bilag_internal.forget(f.message, pattern), resolution = bilag_internal.forget(f.resolution, pattern)
+  where f.org_id = forget_texts.org_id and (f.message ~ pattern or f.resolution ~ pattern);
   update bilag.export_runs r set error = bilag_internal.forget(r.error, pattern), note = bilag_internal.forget(r.note, pattern)
   where r.org_id = forget_texts.org_id and (r.error ->> 'message' ~ pattern or r.note ~ pattern);
 $$;

@@ -129,6 +129,15 @@ def test_the_name_goes_from_what_logs_alerts_refusals_runs_and_exclusions_say(
         claim,
         f"{NAME} paid twice",
     )
+    asked = database.value("select bilag.request_reconciliation(%s, 'xledger', '2026-01-01', '2026-03-31')", org.id)
+    database.sql(
+        "insert into bilag.reconciliation_findings"
+        " (reconciliation_id, item_id, org_id, integration_id, finding, message, found_at, resolution)"
+        " select %s, id, org_id, integration_id, 'unknown', %s, now(), %s from bilag.export_items",
+        asked,
+        text,
+        f"{NAME} says it is there",
+    )
     database.sql("update bilag.export_items set message = %s, reason_params = %s", text, Jsonb({"message": text}))
     org.claim("refused", Line("Sauna", "1", description=f"Sauna, {NAME}"), status="rejected", **KARI)
     forget(org)
