@@ -76,6 +76,7 @@ def telling(
         with throw_away(ours=True, durable=True) as own, installed(own, scaled_template(own), folder) as scene:
             yield scene
 
+    tmp_path_factory.getbasetemp()  # made before the stories: two threads would make one each
     tests = [item.function for item in request.session.items if isinstance(item, pytest.Function)]
     made = Telling((test.story for test in tests if hasattr(test, "story")), setting)
     yield made
