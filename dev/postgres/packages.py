@@ -27,7 +27,11 @@ def install() -> Binaries | None:
     if not versions:
         return None
     version = both[0] if both else versions[0]
-    wanted = [f"postgresql-{version}", *([f"postgresql-{version}-cron"] if both else [])]
+    beside = (
+        f"postgresql-{version}-cron",
+        f"postgresql-{version}-plpgsql-check",
+    )  # the latter for tests/sql/test_catalogue.py
+    wanted = [f"postgresql-{version}", *(package for package in beside if package in offered)]
     print(f"Installing {' and '.join(wanted)}.", file=sys.stderr)
     return binaries.best() if _apt("install", "--no-install-recommends", *wanted) else None
 
