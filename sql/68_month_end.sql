@@ -6,57 +6,56 @@ create or replace function bilag_internal.claims_of_period(integration bilag.int
 returns table (claim_id uuid, bucket text, under_way text, currency text, amount numeric)
 language sql stable
 as $$
-  with booked as (
-    -- By posting date: the claim's own voucher, if it is the one that counts.
-    select i.claim_id, i.id
+  -- By posting date: the voucher that holds the claim, or the rejection that is the last word on it.
+  with vouchers as materialized (
+    select i.claim_id, i.id, i.state, i.currency, i.amount
     from bilag.export_items i
-    where i.integration_id = integration.id and i.posting_date between from_date and to_date and i.reverses is null and i.state <> 'voided'
-  ), approved as (
-    -- By approval: what has no voucher that counts.
-    select c.id as claim_id, null::bigint as id
-    from bilag.expense_claims c
-    where c.org_id = integration.org_id and c.status = 'approved'
+    where i.integration_id = integration.id and i.posting_date between from_date and to_date and i.reverses is null
+      and (i.holds or (i.state = 'rejected' and not exists (
+        select from bilag.export_items n
+        where n.claim_id = i.claim_id and n.integration_id = i.integration_id and n.reverses is null and (n.holds or n.id > i.id))))
+  ), free as materialized (
+    -- By approval. The limit holds the planner to looking each claim up, whatever it thinks of the tables.
+    select c.id, c.currency from bilag.expense_claims c
+    left join lateral (
+      select true as by_voucher from bilag.export_items h
+      where h.integration_id = integration.id and h.claim_id = c.id and h.holds and coalesce(h.reverses, 0) = 0 and h.posting_date is not null
+      limit 1
+    ) as held on true
+    where c.org_id = integration.org_id and c.status = 'approved' and held.by_voucher is null
       and c.approved_at >= greatest(from_date::timestamp at time zone zone, integration.export_from)
       and c.approved_at < (to_date + 1)::timestamp at time zone zone
-  ), candidates as (
-    select b.claim_id, b.id from booked b
+  ), claims as (
+    select v.claim_id, v.id, v.state, v.currency, v.amount from vouchers v
     union all
-    select a.claim_id, null from approved a
+    select f.id, i.id, i.state, f.currency, null
+    from free f
+    left join lateral (
+      select x.id, x.state, x.posting_date, x.holds from bilag.export_items x
+      where x.claim_id = f.id and x.integration_id = integration.id and x.reverses is null
+      order by x.holds desc, x.id desc limit 1
+    ) as i on true
+    where (i.id is null or i.state = 'voided' or i.posting_date is null)
+      -- Another integration of the organisation books it.
+      and (i.holds is true or not integration.books or not exists (
+        select from bilag.export_items o
+        where o.claim_id = f.id and o.holds and o.books and o.reverses is null and o.integration_id <> integration.id))
   )
   select k.claim_id,
     case
-      when i.state = 'exported' and v.is_reversed then 'reversed'
-      when i.state = 'exported' then 'booked'
-      when i.state = 'in_doubt' then 'in_doubt'
-      when e.is_excluded and coalesce(i.state, '') in ('', 'voided', 'rejected') then 'excluded'
-      when i.state = 'rejected' then 'rejected'
+      when k.state = 'exported' then case when exists (
+          select from bilag.export_items r where r.reverses = k.id and r.holds and r.state = 'exported') then 'reversed' else 'booked' end
+      when k.state = 'in_doubt' then 'in_doubt'
+      when k.state in ('pending', 'sending', 'accepted') then 'waiting'
+      when exists (
+        select from bilag.claim_exclusions x where x.integration_id = integration.id and x.claim_id = k.claim_id) then 'excluded'
+      when k.state = 'rejected' then 'rejected'
       else 'waiting'
     end,
-    case when i.state in ('sending', 'accepted') then i.state end,
-    coalesce(i.currency, c.currency), coalesce(case when i.state <> 'voided' then i.amount end, (
+    case when k.state in ('sending', 'accepted') then k.state end,
+    k.currency, coalesce(k.amount, (
       select coalesce(round(sum(n.amount), 2), 0) from bilag.expense_claim_lines n where n.claim_id = k.claim_id))
-  from candidates k
-  join bilag.expense_claims c on c.id = k.claim_id
-  left join lateral (
-    select x.* from bilag.export_items x
-    where x.claim_id = k.claim_id and x.integration_id = integration.id and x.reverses is null
-    order by x.holds desc, x.id desc limit 1
-  ) as i on true
-  cross join lateral (
-    select i.state = 'exported' and exists (
-      select from bilag.export_items r where r.reverses = i.id and r.holds and r.state = 'exported') as is_reversed
-  ) as v
-  cross join lateral (
-    select exists (select from bilag.claim_exclusions x where x.integration_id = integration.id and x.claim_id = k.claim_id) as is_excluded
-  ) as e
-  where case
-      when k.id is not null then i.id = k.id
-      else (i.id is null or i.state = 'voided' or i.posting_date is null)
-        -- Another integration of the organisation books it.
-        and (i.holds is true or not integration.books or not exists (
-          select from bilag.export_items o
-          where o.claim_id = k.claim_id and o.holds and o.books and o.reverses is null and o.integration_id <> integration.id))
-    end
+  from claims k
 $$;
 
 comment on function bilag_internal.claims_of_period(bilag.integration_config, text, date, date) is

@@ -25,7 +25,7 @@ from tests.sql.fake_worker import FakeWorker, Item, Job, report
 Pair = tuple[Connection, Connection]
 Ground = tuple[Database, Pair, tuple[FakeWorker, FakeWorker]]
 
-VERBS = ("request", "retry", "cancel", "pause", "resolve", "settle", "tick", "claim")
+VERBS = ("request", "retry", "cancel", "pause", "resolve", "settle", "tick", "claim", "reverse", "release")
 
 
 class Race:
@@ -68,6 +68,8 @@ class Race:
             "cancel": ("select bilag.cancel_export(%s)", (self.run,)),
             "pause": ("select bilag.pause_integration(%s, 'xledger', 'race')", (self.org.id,)),
             "resolve": ("select bilag.resolve_in_doubt(%s, 'xledger', 'booked')", (self._doubtful(),)),
+            "reverse": ("select bilag.reverse_export(%s, 'xledger', '2026-03-02', 'race')", (self._booked(),)),
+            "release": ("select bilag.release_for_reexport(%s, 'xledger', 'race')", (self._booked(),)),
             "settle": (
                 "select bilag_internal.settle_exports(%s, %s)",
                 (self.worker.id, psycopg.types.json.Jsonb([report(self.in_hand, release=True)])),
@@ -126,7 +128,8 @@ class Race:
             self.worker.tick()
         self.worker.work(self.truth)
         assert set(self.org.states().values()) == {"exported"}, self.org.states()
-        assert list(self.booked.values()) == [1] * 6, self.booked
+        # A release of what is there releases nothing; a reversal books one more voucher, once.
+        assert list(self.booked.values()) == [1] * (6 + self._reversed()), self.booked
 
     def _three_batches(self) -> tuple[Job, Job, Job]:
         (first,) = self.worker.claim()
@@ -135,6 +138,18 @@ class Race:
         self.post(second)
         (third,) = self.worker.settle(second, "unknown")
         return first, second, third
+
+    def _booked(self) -> Any:
+        return self.database.value(
+            "select min(claim_id::text)::uuid from bilag.export_items where org_id = %s and state = 'exported'",
+            self.org.id,
+        )
+
+    def _reversed(self) -> int:
+        query: LiteralString = (
+            "select count(*) from bilag.export_items where org_id = %s and reverses is not null and holds"
+        )
+        return int(self.database.value(query, self.org.id))
 
     def _doubtful(self) -> Any:
         return self.database.value(

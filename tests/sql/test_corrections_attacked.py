@@ -259,6 +259,54 @@ def test_a_late_look_that_saw_what_was_exported_again_meanwhile_raises_an_alarm(
     assert items(org) == [(1, False, "voided", "released_for_reexport"), (2, False, "exported", None)]
 
 
+def test_a_late_answer_of_a_reconciliation_is_no_evidence_against_a_release(
+    bilag: Bilag, org: Organisation, worker: FakeWorker, vendor: Vendor, claim: UUID
+) -> None:
+    org.database.sql("select bilag.request_reconciliation(%s, 'xledger', '2026-03-01', '2026-03-31')", org.id)
+    slow = worker.claim_one()
+    assert slow["kind"] == "reconcile"
+    bilag.advance(minutes=2)
+    worker.tick()
+    vendor.delete(reference(org))
+    org.database.sql(RELEASE, claim)
+    vendor.work()
+    worker.tell(report(slow))
+    assert alerts(org) == []
+    assert items(org) == [(1, False, "voided", "released_for_reexport")]
+
+
+def test_what_only_a_person_called_booked_is_released_when_nothing_can_be_on_its_way_any_more(
+    bilag: Bilag, org: Organisation, worker: FakeWorker, vendor: Vendor
+) -> None:
+    org.database.sql("update bilag.integration_types set absence_after = '10 min'")
+    claim = org.claim("C-1")
+    org.request()
+    worker.settle(worker.claim_one(), "unknown")
+    org.database.sql("select bilag.resolve_in_doubt(%s, 'xledger', 'booked', 'GL-1')", claim)
+    org.database.sql(RELEASE, claim)
+    vendor.work()
+    assert org.states() == {"C-1": "exported"}, "the write may still arrive"
+    bilag.advance(minutes=11)
+    vendor.work()
+    assert org.states() == {"C-1": "voided"}
+
+
+def test_a_reversed_copy_is_not_taken_again_by_itself(bilag: Bilag, org: Organisation, vendor: Vendor) -> None:
+    bilag.type("copy")
+    org.integration("copy", books=False)
+    org.map("Taxi", "1", kind="copy")
+    claim = org.claim("C-1")
+    for _ in range(2):
+        org.request(kind="copy")
+        vendor.work()
+        if len(vendor.posts) == 1:
+            org.database.sql("select bilag.reverse_export(%s, 'copy', %s, 'wrong')", claim, DAY)
+            vendor.work()
+    assert len(vendor.posts) == 2
+    export(org, vendor)
+    assert len(vendor.posts) == 3, "that the copy was reversed is nothing to the integration that books"
+
+
 def test_a_late_word_about_what_was_reversed_and_released_is_no_news(
     org: Organisation, worker: FakeWorker, vendor: Vendor, claim: UUID
 ) -> None:
