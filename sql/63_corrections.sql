@@ -117,6 +117,7 @@ as $$
   where i.id = any(item_ids);
   update bilag.expense_claims c set booked = false
   where c.id in (select i.claim_id from bilag.export_items i where i.id = any(item_ids) and i.books) and c.booked;
+  select bilag_internal.claims_changed(item_ids);
 $$;
 
 comment on function bilag_internal.release_items(bigint[]) is 'Lets claims go: their next voucher has the next revision, and with it another reference.';

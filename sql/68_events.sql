@@ -120,7 +120,7 @@ as $$
     when 'claims.changed' then (
       select jsonb_build_object('orgId', min(i.org_id::text), 'integrationType', min(i.integration_type), 'claims', jsonb_agg(jsonb_build_object(
         'claimId', i.claim_id, 'claimNumber', c.claim_number, 'state', i.state, 'reference', i.reference, 'reasonCode', i.reason_code,
-        'voucherNumber', i.voucher_number, 'runId', i.run_id) order by i.id))
+        'voucherNumber', i.voucher_number, 'isReversal', i.reverses is not null, 'runId', i.run_id) order by i.id))
       from bilag.export_items i join bilag.expense_claims c on c.id = i.claim_id
       where i.id in (select e::bigint from jsonb_array_elements(event_data.message -> 'item_ids') as e)
         and i.integration_id = (event_data.message ->> 'integration_id')::uuid

@@ -112,6 +112,17 @@ def test_claims_are_told_when_a_run_lets_them_go_and_when_a_person_decides(
     assert changes(worker) == [("C-2", "exported", None)]
 
 
+def test_a_claim_that_is_released_for_another_export_is_told(
+    hook: Bilag, org: Organisation, worker: FakeWorker
+) -> None:
+    org.claim("C-1")
+    org.request()
+    worker.work()
+    changes(worker)
+    hook.database.sql("select bilag_internal.release_items(array(select id from bilag.export_items))")
+    assert changes(worker) == [("C-1", "voided", "released_for_reexport")]
+
+
 def test_many_claims_are_told_in_pieces_of_five_hundred_and_each_organisation_by_itself(
     hook: Bilag, org: Organisation, worker: FakeWorker
 ) -> None:
