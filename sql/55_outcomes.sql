@@ -22,11 +22,11 @@ as $$
     case when x.outcome in ('exported', 'accepted', 'absent', 'import_error', 'unknown')
       or (r.kind = 'post' and x.outcome in ('rejected', 'refused', 'unsent')) then x.outcome else 'unknown' end,
     x."externalId", x."reasonCode",
-    case when jsonb_typeof(x."reasonParams") = 'object' then x."reasonParams" else '{}' end, left(x.message, 500), coalesce(x.revoked, false)
+    case when jsonb_typeof(x."reasonParams") = 'object' then x."reasonParams" else '{}' end, left(x.message, 500), coalesce(x.revoked, false), coalesce(x.seen, false)
   from jsonb_to_recordset(reports) as r (lane uuid, token uuid, kind text, results jsonb)
   left join lateral (select l.lease_token from bilag.export_lanes l where l.integration_id = r.lane offset 0) as l on true
   cross join lateral jsonb_to_recordset(r.results) as x (
-    id bigint, attempt integer, outcome text, "externalId" text, "reasonCode" text, "reasonParams" jsonb, message text, revoked boolean)
+    id bigint, attempt integer, outcome text, "externalId" text, "reasonCode" text, "reasonParams" jsonb, message text, revoked boolean, seen boolean)
   -- A reconciliation moves no item: 69_reconciliations.sql takes its answers.
   where r.kind is distinct from 'reconcile'
 $$;

@@ -30,7 +30,7 @@ begin
   told := array(
     select (x.lane, x.kind, x.alive, s.same_credential, x.told, x.id, x.attempt, x.outcome,
       x.external_id, case when x.outcome = 'absent' and not s.same_credential
-        then 'credential_changed' else x.reason_code end, x.reason_params, x.message, x.revoked)::bilag_internal.result
+        then 'credential_changed' else x.reason_code end, x.reason_params, x.message, x.revoked, x.seen)::bilag_internal.result
     from unnest(told) x
     join bilag.export_items i on i.id = x.id and i.id = any(ids)
     join bilag.export_lanes l on l.integration_id = i.integration_id
@@ -66,7 +66,7 @@ begin
   perform bilag_internal.settle_late(i, x) from unnest(told) x
   join bilag.export_items i on i.id = x.id and i.id = any(ids)
   where x.outcome in ('exported', 'accepted')
-    and not (i.state in ('accepted', 'exported') and (x.kind <> 'post' or x.attempt = any(i.succeeded_attempts)))
+    and not (i.state in ('accepted', 'exported') and (x.kind <> 'post' or x.seen or x.attempt = any(i.succeeded_attempts)))
     and not (i.attempt = x.attempt and i.state in ('sending', 'in_doubt', 'accepted'));
 
   with settled as (
@@ -77,7 +77,7 @@ begin
       -- Only the write's own answer; what a look says is no answer to it.
       answered = i.answered or (x.kind = 'post' and x.outcome not in ('unknown', 'unsent')),
       -- A look sees a voucher, not the attempt that made it: only the write's own answer counts for its attempt.
-      succeeded_attempts = case when x.kind = 'post' and x.outcome in ('exported', 'accepted') and x.attempt <> all(i.succeeded_attempts)
+      succeeded_attempts = case when x.kind = 'post' and not x.seen and x.outcome in ('exported', 'accepted') and x.attempt <> all(i.succeeded_attempts)
         then i.succeeded_attempts || x.attempt else i.succeeded_attempts end,
       external_id = coalesce(x.external_id, i.external_id),
       booked_at = case when n.state = 'exported' then coalesce(i.booked_at, moment) end,
@@ -192,7 +192,7 @@ begin
   if target is not null then
     update bilag.export_items i
     set state = result.outcome, holds = true, suspect = false, answered = true, external_id = coalesce(result.external_id, i.external_id),
-      succeeded_attempts = case when result.kind = 'post' and i.id = item.id then i.succeeded_attempts || result.attempt
+      succeeded_attempts = case when result.kind = 'post' and not result.seen and i.id = item.id then i.succeeded_attempts || result.attempt
         else i.succeeded_attempts end,
       sent_at = coalesce(i.sent_at, item.sent_at), reason_params = '{}',
       reason_code = case when item.reason_code = 'released_for_reexport' then 'released_by_mistake' end,
@@ -208,7 +208,7 @@ begin
     return;
   end if;
   -- What a look saw may be the voucher of the attempt that is under way or settled; only a write's own answer is a second one.
-  if result.kind <> 'post' then
+  if result.kind <> 'post' or result.seen then
     return;
   end if;
   update bilag.export_items i set succeeded_attempts = i.succeeded_attempts || result.attempt

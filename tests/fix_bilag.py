@@ -41,6 +41,8 @@ TAXI = Line("Taxi", "100.50")
 class Organisation:
     """An organisation whose claims are booked by ``xledger``, with Taxi and Meals mapped."""
 
+    kind = "xledger"
+
     def __init__(self, database: Database, name: str, time_zone: str, connection: Connection | None = None) -> None:
         self.database = database
         self.connection = connection or database.connect()
@@ -48,23 +50,23 @@ class Organisation:
             "insert into bilag.organizations (name, time_zone) values (%s, %s) returning id", name, time_zone
         )
 
-    def integration(self, kind: str = "xledger", settings: Mapping[str, Any] | None = None, **columns: Any) -> UUID:
+    def integration(self, kind: str | None = None, settings: Mapping[str, Any] | None = None, **columns: Any) -> UUID:
         """Make an integration; its settlement account is 2910 unless ``settings`` say otherwise."""
         values = {**columns, "settings": Jsonb({"settlement_account": "2910", **(settings or {})})}
-        return self.insert("integration_config", {"integration_type": kind, **values})
+        return self.insert("integration_config", {"integration_type": kind or self.kind, **values})
 
-    def configure(self, kind: str = "xledger", **settings: Any) -> None:
+    def configure(self, kind: str | None = None, **settings: Any) -> None:
         self.database.sql(
             "update bilag.integration_config set settings = settings || %s where org_id = %s and integration_type = %s",
             Jsonb(settings),
             self.id,
-            kind,
+            kind or self.kind,
         )
 
-    def map(self, category: str, account: str, kind: str = "xledger", **columns: Any) -> None:
+    def map(self, category: str, account: str, kind: str | None = None, **columns: Any) -> None:
         if "dimensions" in columns:
             columns["dimensions"] = Jsonb(columns["dimensions"])
-        values = {"integration_type": kind, "category": category, "account_code": account, **columns}
+        values = {"integration_type": kind or self.kind, "category": category, "account_code": account, **columns}
         self.insert("account_mappings", values, returning="org_id")
 
     def claim(self, number: str, *lines: Line, status: str = "approved", **columns: Any) -> UUID:
@@ -99,19 +101,21 @@ class Organisation:
         self.insert("organization_members", {"user_id": user, "role": role}, returning="user_id")
         return user
 
-    def request(self, period_end: date | None = None, key: str | None = None, kind: str = "xledger") -> UUID:
-        run = self.database.value("select bilag.request_export(%s, %s, %s, %s)", self.id, kind, period_end, key)
+    def request(self, period_end: date | None = None, key: str | None = None, kind: str | None = None) -> UUID:
+        run = self.database.value(
+            "select bilag.request_export(%s, %s, %s, %s)", self.id, kind or self.kind, period_end, key
+        )
         assert isinstance(run, UUID)
         return run
 
-    def preview(self, period_end: date | None = None, kind: str = "xledger", limit: int = 1000) -> dict[str, Any]:
+    def preview(self, period_end: date | None = None, kind: str | None = None, limit: int = 1000) -> dict[str, Any]:
         query: LiteralString = "select bilag.preview_export(%s, %s, %s, %s)"
-        return dict(self.database.value(query, self.id, kind, period_end, limit))
+        return dict(self.database.value(query, self.id, kind or self.kind, period_end, limit))
 
     def status(self, run: UUID) -> dict[str, Any]:
         return dict(self.database.value("select bilag.export_status(%s)", run))
 
-    def states(self, kind: str = "xledger") -> dict[str, str]:
+    def states(self, kind: str | None = None) -> dict[str, str]:
         """The state of each claim's latest item, by claim number."""
         return dict(
             self.database.sql(
@@ -119,7 +123,7 @@ class Organisation:
                 " join bilag.expense_claims c on c.id = i.claim_id"
                 " where c.org_id = %s and i.integration_type = %s order by c.id, i.id desc",
                 self.id,
-                kind,
+                kind or self.kind,
             )
         )
 

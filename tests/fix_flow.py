@@ -1,7 +1,8 @@
 """Fixtures: whole installations of real processes, on a Postgres that writes as a production server does.
 
 Time is scaled: nearly the shortest lease and timeout that are allowed, and an ``absence_after`` of Xledger that fits
-them. A look-up that finds nothing therefore proves something after four seconds instead of a minute.
+them. A look-up that finds nothing therefore proves something after four seconds instead of a minute. Business Central's
+is left as it is: its look-ups do not wait.
 """
 
 from __future__ import annotations
@@ -9,16 +10,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
 
-from dev.fakes import XledgerFake, serving
+from dev.fakes import serving
 from dev.postgres import Server, throw_away
 from tests.fix_fakes import ended
 from tests.fix_postgres import make_template, numbers
 from tests.flow.installation import Installation, beside_thread
 from tests.flow.stories import Telling, World
+from tests.flow.systems import XLEDGER, System
 from tests.flow.tenant import Sturdy
 
 ABSENCE_AFTER = "4 s"
@@ -28,16 +31,21 @@ def scaled_template(server: Server) -> str:
     """A migrated database whose times fit the shortest lease."""
     name = make_template(server)
     with psycopg.connect(server.dsn(name), autocommit=True) as connection:
-        connection.execute("update bilag.integration_types set absence_after = %s::interval", (ABSENCE_AFTER,))
+        connection.execute(
+            "update bilag.integration_types set absence_after = %s::interval where integration_type <> 'dynamics365'",
+            (ABSENCE_AFTER,),
+        )
     return name
 
 
 @contextmanager
-def installed(server: Server, template: str, folder: Path) -> Iterator[tuple[Installation, XledgerFake]]:
+def installed(
+    server: Server, template: str, folder: Path, system: System = XLEDGER
+) -> Iterator[tuple[Installation, Any]]:
     """An installation of its own. A fault that was scripted and never happened fails the story."""
     database = Sturdy(server, server.create_database(f"flow_{next(numbers)}", template))
-    with serving(XledgerFake(token=None)) as erp:
-        here = beside_thread(database, folder, erp)
+    with serving(system.make()) as erp:
+        here = beside_thread(database, folder, erp, system.connecting(erp))
         try:
             yield here, erp
         finally:
@@ -67,13 +75,16 @@ def telling(
     """All selected stories, being told."""
 
     @contextmanager
-    def setting(world: World) -> Iterator[tuple[Installation, XledgerFake]]:
+    def setting(world: World) -> Iterator[tuple[Installation, Any]]:
         folder = tmp_path_factory.mktemp("story")
         if not world.own_server:
-            with installed(durable_server, flow_template, folder) as scene:
+            with installed(durable_server, flow_template, folder, world.system) as scene:
                 yield scene
             return
-        with throw_away(ours=True, durable=True) as own, installed(own, scaled_template(own), folder) as scene:
+        with (
+            throw_away(ours=True, durable=True) as own,
+            installed(own, scaled_template(own), folder, world.system) as scene,
+        ):
             yield scene
 
     tmp_path_factory.getbasetemp()  # made before the stories: two threads would make one each
@@ -86,8 +97,11 @@ def telling(
 @pytest.fixture
 def here_alone(
     request: pytest.FixtureRequest, durable_server: Server, flow_template: str, tmp_path: Path
-) -> Iterator[tuple[Installation, XledgerFake]]:
-    """An installation for a test that times something: no story is being told meanwhile."""
+) -> Iterator[tuple[Installation, Any]]:
+    """An installation for a test that times something: no story is being told meanwhile.
+
+    Parametrised indirectly, it is one with that accounting system.
+    """
     request.getfixturevalue("telling").all_told()
-    with installed(durable_server, flow_template, tmp_path) as scene:
+    with installed(durable_server, flow_template, tmp_path, getattr(request, "param", XLEDGER)) as scene:
         yield scene

@@ -124,7 +124,7 @@ class Outcome:
     """The verdict on one voucher. ``reason_code`` is one of ``bilag.reasons``; with a success it is a remark.
 
     ``content`` is the voucher as it stands in the file, from an adapter that makes files. ``revoked``: as in a
-    finding.
+    finding. ``seen``: a look-up found it, which says nothing of the attempt that made it.
     """
 
     reference: str
@@ -135,6 +135,7 @@ class Outcome:
     message: str | None = None
     content: bytes | None = None
     revoked: bool = False
+    seen: bool = False
 
 
 class Presence(StrEnum):

@@ -185,7 +185,7 @@ class _Invocation:
                 reason_params=outcome.reason_params,
                 message=outcome.message,
                 content=outcome.content,
-                revoked=outcome.revoked,
+                evidence={"revoked": outcome.revoked, "seen": outcome.seen},
             )
 
     def _options(self, timeout: float | None) -> RetryOptions:

@@ -30,7 +30,9 @@ def outcome_of(finding: Finding, *, believed: bool = True, absent: Verdict = Ver
         verdict = absent
     message = finding.import_error or finding.message
     params = {"message": message} if reason and message else {}
-    return Outcome(finding.reference, verdict, finding.external_id, reason, params, message, revoked=finding.revoked)
+    return Outcome(
+        finding.reference, verdict, finding.external_id, reason, params, message, revoked=finding.revoked, seen=True
+    )
 
 
 def standing_of(finding: Finding) -> Outcome:

@@ -57,7 +57,7 @@ class Tally:
         reason_params: Mapping[str, Any] | None = None,
         message: str | None = None,
         content: bytes | None = None,
-        revoked: bool = False,
+        evidence: Mapping[str, bool] | None = None,
     ) -> None:
         """Note what became of one item; a later word about it replaces the earlier."""
         self._results[item_id] = {
@@ -66,7 +66,7 @@ class Tally:
             "reasonCode": reason_code,
             "reasonParams": dict(reason_params or {}),
             "message": redaction.message(message) if message else None,
-            **({"revoked": True} if revoked else {}),
+            **{name: True for name, holds in (evidence or {}).items() if holds},
         }
         if content is not None:
             self._results[item_id]["content"] = b64encode(content).decode("ascii")

@@ -167,6 +167,20 @@ async def test_a_reconciliation_does_not_even_tidy_up(vendor: Vendor) -> None:
     assert len(journals(vendor)) == 1
 
 
+async def test_a_reconciliation_of_what_stands_asks_the_ledger_only(vendor: Vendor) -> None:
+    booked = [vendor.voucher() for _ in range(3)]
+    for voucher in booked:
+        await post(vendor, voucher)
+    vendor.fake.calls.clear()
+    gone = vendor.voucher()
+    findings = await look(vendor, *booked, how="confirm", only_reads=True)
+    assert {(finding.presence, finding.posted) for finding in findings} == {(Presence.WHOLE, True)}
+    assert vendor.fake.calls[LEDGER] == 1
+    assert vendor.fake.calls["GET journals"] == 0
+    *_, absent = await look(vendor, *booked, gone, how="confirm", only_reads=True)
+    assert absent.presence is Presence.ABSENT
+
+
 async def test_a_look_for_one_voucher_leaves_those_that_were_accepted_beside_it(vendor: Vendor) -> None:
     one, other = vendor.voucher(), vendor.voucher()
     await post(vendor, one, other, post=False)

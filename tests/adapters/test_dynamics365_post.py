@@ -8,11 +8,11 @@ from decimal import Decimal
 
 import pytest
 
-from tests.adapters.bc import CREATE, LINES, POST, bc_of, journals, look, post, sent_to, standing
+from tests.adapters.bc import LINES, POST, bc_of, journals, look, post, sent_to, standing
 from tests.adapters.contract_suite import failed_post
 from tests.adapters.vendor import Vendor, batch, voucher_of
 from worker.contract import Line, Presence, Verdict
-from worker.errors import Executed, TransformationError
+from worker.errors import Executed, Refused, TransformationError
 
 NO_DIRECT_POSTING = "Account 2710 does not allow direct posting."
 
@@ -50,6 +50,34 @@ async def test_a_line_says_everything_and_in_the_order_in_which_it_is_checked(ve
     assert booked.entries[1].subledger == "E1001"
 
 
+async def test_dimensions_that_the_account_puts_there_by_itself_are_changed_and_not_doubled(vendor: Vendor) -> None:
+    bc_of(vendor).administrator.set_account("7140", default_dimensions={"DEPARTMENT": "100", "PRODUCT": "K-1"})
+    taxi = Line(1, "7140", Decimal(10), "Taxi", None, {"DEPARTMENT": "110", "PROJECT": "P-41"})
+    parking = Line(2, "7090", Decimal(5), "Parkering", None, {"DEPARTMENT": "100"})
+    plain = Line(3, "7140", Decimal(5), "Taxi")
+    voucher = voucher_of(taxi, parking, plain, Line(4, "2910", Decimal(-20), "Oppgjør"))
+    outcome = (await post(vendor, voucher, vendor.voucher()))[voucher.reference]
+    assert outcome.verdict is Verdict.EXPORTED
+    booked = vendor.fake.ledger.one(voucher.reference)
+    assert [entry.dimensions for entry in booked.entries] == [
+        {"DEPARTMENT": "110", "PRODUCT": "K-1", "PROJECT": "P-41"},
+        {"DEPARTMENT": "100"},
+        {"DEPARTMENT": "100", "PRODUCT": "K-1"},
+        {},
+    ]
+
+
+async def test_a_value_that_is_refused_when_it_is_changed_names_its_voucher(vendor: Vendor) -> None:
+    bc_of(vendor).administrator.set_account("7140", default_dimensions={"DEPARTMENT": "100"})
+    bad = voucher_of(
+        Line(1, "7140", Decimal(10), "Taxi", None, {"DEPARTMENT": "NONE"}), Line(2, "2910", Decimal(-10), "Oppgjør")
+    )
+    error = await failed_post(vendor, vendor.voucher(), bad)
+    assert isinstance(error, Refused)
+    assert (error.executed, error.culprits) == (Executed.NO, {bad.reference: ("dimension_unknown", {"code": "NONE"})})
+    assert journals(vendor) == []
+
+
 async def test_every_request_asks_for_json_in_english_and_batches_for_a_snapshot(vendor: Vendor) -> None:
     await post(vendor, vendor.voucher())
     asked = [one for one in vendor.fake.requests if one.operation != "token"]
@@ -85,7 +113,7 @@ async def test_many_lines_go_in_envelopes_of_a_hundred_five_at_once_and_whole_vo
     for envelope in sent_to(vendor, LINES):
         documents = [request["body"]["documentNumber"] for request in envelope["requests"]]
         assert {documents.count(document) for document in documents} == {30}
-    assert vendor.fake.most_in_flight == 5
+    assert 1 < vendor.fake.most_in_flight <= 5
     assert len(vendor.fake.ledger.vouchers()) == 16
 
 
@@ -143,7 +171,7 @@ async def test_an_account_that_takes_no_postings_is_said_to_be_so(
     voucher = vendor.voucher()
     outcome = (await post(vendor, voucher))[voucher.reference]
     assert said in str(outcome.reason_params["message"])
-    assert vendor.fake.calls[CREATE] == 0
+    assert (journals(vendor), vendor.fake.calls[LINES]) == ([], 0)
 
 
 async def test_a_claim_in_another_currency_is_rejected_with_that_reason(vendor: Vendor) -> None:
@@ -159,7 +187,7 @@ async def test_a_company_in_another_currency_than_the_settings_say_is_not_booked
     voucher = vendor.voucher()
     outcome = (await post(vendor, voucher))[voucher.reference]
     assert outcome.reason_params == {"currency": "NOK", "ledgerCurrency": "SEK"}
-    assert vendor.fake.calls[CREATE] == 0
+    assert (journals(vendor), vendor.fake.calls[LINES]) == ([], 0)
 
 
 async def test_a_day_that_may_not_be_posted_on_is_said_before_anything_is_written(vendor: Vendor) -> None:
@@ -169,7 +197,7 @@ async def test_a_day_that_may_not_be_posted_on_is_said_before_anything_is_writte
     assert (outcome.reason_code, outcome.reason_params) == (
         "period_closed", {"postingDate": "2026-03-01", "closedUntil": "2026-03-31"},
     )  # fmt: skip
-    assert vendor.fake.calls[CREATE] == 0
+    assert (journals(vendor), vendor.fake.calls[LINES]) == ([], 0)
     bc_of(vendor).company.setup.allow_posting_from = None
     bc_of(vendor).company.setup.allow_posting_to = date(2026, 2, 28)
     outcome = (await post(vendor, voucher))[voucher.reference]
@@ -192,7 +220,7 @@ async def test_what_is_booked_in_part_is_not_sent_and_not_known(vendor: Vendor) 
     bc_of(vendor).accountant.post_journal("KOPI")
     outcome = (await post(vendor, voucher))[voucher.reference]
     assert outcome.verdict is Verdict.UNKNOWN
-    assert vendor.fake.calls[CREATE] == 0
+    assert vendor.fake.calls[LINES] == 0
 
 
 async def test_lines_wait_for_a_person_when_the_settings_say_so(vendor: Vendor) -> None:

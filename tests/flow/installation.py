@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from dev.fakes import XledgerFake
+from dev.fakes.fake import Fake
 from dev.postgres import Server
 from dev.postgres.cluster import PostgresFailed
 from dev.postgres.server import RestartMode
@@ -167,10 +167,10 @@ class Installation:
         assert not [tenant.token for tenant in self.tenants if tenant.token in logs], "a secret is in a worker's log"
 
 
-def beside_thread(database: Sturdy, folder: Path, erp: XledgerFake) -> Installation:
+def beside_thread(database: Sturdy, folder: Path, erp: Fake, connecting: Connecting | None = None) -> Installation:
     """An installation whose accounting system is served by a thread of this process."""
 
     def booked(owner: str) -> list[dict[str, Any]]:
         return [voucher.as_json() for voucher in erp.ledger.vouchers(owner)]
 
-    return Installation(database, folder, erp.url, booked, lambda token, name: erp.add_owner(token, name).code)
+    return Installation(database, folder, erp.url, booked, erp.add_tenant, connecting)

@@ -11,11 +11,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import wait as wait_for_all
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import Any
 
-from dev.fakes import XledgerFake
 from tests.flow.installation import Installation
+from tests.flow.systems import XLEDGER, System
 
-Tell = Callable[[Installation, XledgerFake], None]
+Tell = Callable[[Installation, Any], None]
 
 AT_ONCE = 5
 
@@ -25,13 +26,15 @@ class World:
     """What a story needs around it.
 
     own_server: it stops and starts Postgres, so it may not share one. hasty: its leases end and its calls time out.
+    system: what is on its other side.
     """
 
     own_server: bool = False
     hasty: bool = False
+    system: System = XLEDGER
 
 
-Setting = Callable[[World], AbstractContextManager[tuple[Installation, XledgerFake]]]
+Setting = Callable[[World], AbstractContextManager[tuple[Installation, Any]]]
 
 
 class Telling:
@@ -63,7 +66,9 @@ class Telling:
             tell(here, erp)
 
 
-def story(*, own_server: bool = False, hasty: bool = False) -> Callable[[Tell], Callable[[Telling], None]]:
+def story(
+    *, own_server: bool = False, hasty: bool = False, system: System = XLEDGER
+) -> Callable[[Tell], Callable[[Telling], None]]:
     """Make a test of a story."""
 
     def test_of(tell: Tell) -> Callable[[Telling], None]:
@@ -73,7 +78,7 @@ def story(*, own_server: bool = False, hasty: bool = False) -> Callable[[Tell], 
         test.__name__ = test.__qualname__ = tell.__name__
         test.__doc__ = tell.__doc__
         test.__module__ = tell.__module__
-        test.story = (tell, World(own_server, hasty))  # type: ignore[attr-defined]  # where the session finds it
+        test.story = (tell, World(own_server, hasty, system))  # type: ignore[attr-defined]  # where the session finds it
         return test
 
     return test_of

@@ -104,6 +104,17 @@ def test_two_successes_of_one_claim_raise_doubled(bilag: Bilag, org: Organisatio
     assert alerts(org) == ["doubled"]
 
 
+def test_what_a_late_look_of_the_writer_saw_is_no_second_success(
+    bilag: Bilag, org: Organisation, worker: FakeWorker
+) -> None:
+    """It woke up, looked our reference up, and saw what the second attempt had booked."""
+    first, second = sent_again(bilag, org, worker)
+    worker.settle(second, "exported")
+    worker.settle(first, {"outcome": "exported", "seen": True})
+    assert alerts(org) == []
+    assert item(org) == ("exported", [2], True)
+
+
 def test_the_order_of_the_two_successes_makes_no_difference(
     bilag: Bilag, org: Organisation, worker: FakeWorker
 ) -> None:

@@ -11,6 +11,7 @@ from tests.virtual_time import VIRTUAL_TIME
 from tests.worker.export_desk import Desk, clock, read, write
 from tests.worker.stub_adapter import absent, there
 from worker.contract import Batch, Call, Finding, Presence
+from worker.errors import Refused
 from worker.faults import Fault
 
 pytestmark = pytest.mark.anyio
@@ -57,6 +58,19 @@ async def test_where_absence_counts_at_once_an_unanswered_write_goes_again_too(d
     desk.meets(write(Fault.TIMEOUT))
     assert await desk.do(absenceAfterSeconds=0) == ["exported", "exported"]
     assert desk.adapter.asked == ["post", "find", "post"]
+
+
+@pytest.mark.parametrize("answer", [write(500), write(Fault.TIMEOUT), write(409)], ids=str)
+async def test_what_was_revoked_is_absent_at_once_and_goes_again_in_another_delivery(
+    desk: Desk, answer: Exception
+) -> None:
+    """Its vehicle is spent, and the next one is to be written down first."""
+    desk.meets(answer)
+    desk.finds(lambda batch, _call: [Finding(v.reference, Presence.ABSENT, revoked=True) for v in batch.vouchers])
+    refused = isinstance(answer, Refused)
+    assert await desk.do() == ["refused" if refused else "absent"] * 2
+    assert desk.adapter.asked == ["post", "find"]
+    assert refused or all(result["revoked"] and result["seen"] for result in desk.report["results"])
 
 
 async def test_where_absence_can_never_be_proven_nothing_goes_again(desk: Desk) -> None:

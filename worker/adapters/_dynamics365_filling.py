@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
+from worker.adapters import _dynamics365_dimensions as dimensions
 from worker.adapters._dynamics365_errors import Part, inner_error
 from worker.adapters._dynamics365_journal import Journal
 from worker.adapters._dynamics365_lines import JournalLine, envelopes
@@ -37,15 +38,36 @@ async def fill(session: Session, journal: Journal, lines: Sequence[JournalLine])
 
 
 async def _write(session: Session, journal: Journal, piece: Sequence[JournalLine]) -> None:
-    """One transaction: written are all of its lines, or after any error none."""
-    operations = [Operation("POST", f"{journal.path}/journalLines", line.body) for line in piece]
+    """One transaction: written are all of its lines, or after any error none. In two where dimensions are there."""
+    path = f"{journal.path}/journalLines"
+    try:
+        await _transaction(session, piece, [Operation("POST", path, line.body) for line in piece])
+    except Refused as error:
+        if not dimensions.are_there(error):  # if anything was written after all, its line numbers are taken
+            raise
+        plain = [{name: value for name, value in line.body.items() if name != "dimensionSetLines"} for line in piece]
+        written = await _transaction(session, piece, [Operation("POST", path, body) for body in plain])
+        await _change(session, await dimensions.changes(session, piece, written))
+
+
+async def _change(session: Session, changes: Sequence[dimensions.Change]) -> None:
+    for start in range(0, len(changes), MOST_OPERATIONS):
+        some = changes[start : start + MOST_OPERATIONS]
+        await _transaction(session, [one.line for one in some], [one.operation for one in some])
+
+
+async def _transaction(
+    session: Session, lines: Sequence[JournalLine], operations: Sequence[Operation]
+) -> list[Part | None]:
+    """The answers, all of them good. ``lines`` are what the operations are about."""
     parts = await session.batch(operations, writes=True)
-    failed = [(line, part) for line, part in zip(piece, parts, strict=True) if part and part.complaint]
+    failed = [(line, part) for line, part in zip(lines, parts, strict=True) if part and part.complaint]
     if failed:
         raise _refusal(*failed[0], whole=None not in parts)
     if None in parts:
         told = len(parts) - parts.count(None)
         raise Malformed(f"Business Central answered {told} of the {len(parts)} operations of a batch.")
+    return parts
 
 
 def _refusal(line: JournalLine, part: Part, *, whole: bool) -> AdapterError:

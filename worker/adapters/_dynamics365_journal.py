@@ -81,18 +81,19 @@ async def create(session: Session, code: str, name: str) -> Journal:
 
 async def contents(session: Session, journal: Journal) -> list[Row]:
     """The lines that stand in it, but for blank ones. Raises AdapterError."""
-    rows = await session.rows(f"{journal.path}/journalLines?$select={_FIELDS}")
-    found = {str(row.get("id")): _row(row) for row in rows}
-    return [row for row in found.values() if row.document or row.account or row.amount]
+    return rows_of(await session.rows(question(journal).path))
 
 
-def question(journal: Journal) -> Operation:
-    """What asks a journal for the lines whose number begins as ours do."""
-    return Operation("GET", f"{journal.path}/journalLines?$filter=startswith(documentNumber,'BL')&$select={_FIELDS}")
+def question(journal: Journal, *, only_ours: bool = False) -> Operation:
+    """What asks a journal for its lines; ``only_ours``: those whose document number begins as Bilag's do."""
+    wanted = "$filter=startswith(documentNumber,'BL')&" if only_ours else ""
+    return Operation("GET", f"{journal.path}/journalLines?{wanted}$select={_FIELDS}")
 
 
 def rows_of(rows: Sequence[Mapping[str, Any]]) -> list[Row]:
-    return [_row(row) for row in rows]
+    """The lines in an answer that say something: posting leaves a blank one behind. A repeated one is one."""
+    found = {str(row.get("id")): _row(row) for row in rows}
+    return [row for row in found.values() if row.document or row.account or row.amount]
 
 
 async def post(session: Session, journal: Journal) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import quote
 
 from worker.adapters._dynamics365_errors import Part, inner_error
-from worker.adapters._dynamics365_odata import MOST_OPERATIONS, Operation, Session
+from worker.adapters._dynamics365_odata import Operation, Session
 from worker.contract import Voucher
 from worker.errors import AdapterError, Executed
 
@@ -70,12 +70,12 @@ class Booked:
 
 async def booked(session: Session, vouchers: Sequence[Voucher]) -> dict[str, Booked]:
     """What the ledger holds of each of these vouchers. Raises AdapterError."""
-    operations = questions(vouchers)
-    found: list[Entry] = []
-    for start in range(0, len(operations), MOST_OPERATIONS):
-        parts = await session.batch(operations[start : start + MOST_OPERATIONS], writes=False)
-        found += [entry for part in parts for entry in entries(await read(session, part))]
-    return gather(vouchers, found)
+    return await held(session, vouchers, await session.ask(questions(vouchers)))
+
+
+async def held(session: Session, vouchers: Sequence[Voucher], parts: Sequence[Part | None]) -> dict[str, Booked]:
+    """The same, from the answers to :func:`questions`. Raises AdapterError."""
+    return gather(vouchers, [entry for part in parts for entry in entries(await read(session, part))])
 
 
 def questions(vouchers: Sequence[Voucher]) -> list[Operation]:

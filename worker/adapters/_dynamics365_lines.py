@@ -60,7 +60,6 @@ class JournalLine:
     def body(self) -> dict[str, Any]:
         voucher, line = self.voucher, self.line
         account = {"accountType": "Vendor", "accountNumber": line.subledger} if line.subledger else {}
-        dimensions = [{"code": name.upper(), "valueCode": value} for name, value in line.dimensions.items() if value]
         return {
             "lineNumber": self.number,
             **(account or {"accountNumber": line.account}),
@@ -71,8 +70,12 @@ class JournalLine:
             "description": line.description[:100],
             "comment": f"{voucher.claim_number} {voucher.documentation_url or ''}".strip()[:250],
             **({"taxCode": line.vat_code} if line.vat_code else {}),
-            **({"dimensionSetLines": dimensions} if dimensions else {}),
+            **({"dimensionSetLines": self.dimensions} if self.dimensions else {}),
         }
+
+    @property
+    def dimensions(self) -> list[dict[str, str]]:
+        return [{"code": name.upper(), "valueCode": value} for name, value in self.line.dimensions.items() if value]
 
     def fault(self, complaint: Complaint) -> Reason:
         """Why this line was refused, in our words."""

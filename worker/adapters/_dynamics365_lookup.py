@@ -59,9 +59,14 @@ async def confirm(batch: Batch, call: Call) -> list[Finding]:
 
 async def _look(batch: Batch, call: Call, *, closes: bool) -> list[Finding]:
     session = await Session.open(call)
-    seen = _Seen()
+    seen, held = _Seen(), dict[str, Booked]()
+    if batch.only_reads:  # booked long ago, in many journals that are gone since
+        held = await booked(session, batch.vouchers)
+    rest = [
+        one for one in batch.sendings if one.voucher.reference not in held or not held[one.voucher.reference].is_whole
+    ]
     by_vehicle: dict[str | None, list[Sending]] = defaultdict(list)
-    for sending in batch.sendings:
+    for sending in rest:
         by_vehicle[sending.vehicle].append(sending)
     for vehicle, sendings in by_vehicle.items():
         if vehicle is None:
@@ -70,7 +75,7 @@ async def _look(batch: Batch, call: Call, *, closes: bool) -> list[Finding]:
             await _close(session, vehicle, seen)
         else:
             await _ask_journal(session, vehicle, seen)
-    held = await booked(session, batch.vouchers)
+    held |= await booked(session, [sending.voucher for sending in rest])
     findings = [_judge(sending, held[sending.voucher.reference], seen, session) for sending in batch.sendings]
     if not closes and not batch.only_reads:
         await _tidy(session, batch, findings, seen)
@@ -110,7 +115,7 @@ async def _ask_every_journal(session: Session, seen: _Seen) -> None:
     there = [journal for journal in await journals.everything(session) if journal.name != CLOSED]
     for start in range(0, len(there), MOST_OPERATIONS):
         some = there[start : start + MOST_OPERATIONS]
-        parts = await session.batch([journals.question(journal) for journal in some], writes=False)
+        parts = await session.batch([journals.question(journal, only_ours=True) for journal in some], writes=False)
         for journal, part in zip(some, parts, strict=True):
             seen.note(journal, journals.rows_of(await read(session, part)))
 

@@ -97,6 +97,13 @@ class Session:
             raise error_of(answer, complaint)
         return matched(answer, body, len(operations))
 
+    async def ask(self, questions: Sequence[Operation]) -> list[Part | None]:
+        """The answers to reads, in as few requests as they fit in."""
+        parts: list[Part | None] = []
+        for start in range(0, len(questions), MOST_OPERATIONS):
+            parts += await self.batch(questions[start : start + MOST_OPERATIONS], writes=False)
+        return parts
+
     def _inner(self, number: str, operation: Operation) -> dict[str, Any]:
         headers = {"Content-Type": "application/json", "Accept-Language": "en-US"}
         if operation.if_match:

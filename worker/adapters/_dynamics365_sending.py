@@ -7,6 +7,7 @@ which closes it for good, finds out. A batch that cannot be read back line by li
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Sequence
 from datetime import date
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING
 from worker.adapters import _dynamics365_journal as journals
 from worker.adapters._dynamics365_filling import fill
 from worker.adapters._dynamics365_journal import Journal
-from worker.adapters._dynamics365_ledger import booked
+from worker.adapters._dynamics365_ledger import held, questions, read
 from worker.adapters._dynamics365_lines import JournalLine, Prepared, prepare
 from worker.adapters._dynamics365_odata import Session
 from worker.adapters._dynamics365_survey import survey
@@ -30,12 +31,15 @@ if TYPE_CHECKING:
 async def send(batch: Batch, call: Call) -> list[Outcome]:
     """Send the vouchers once. Raises AdapterError, Refused with its culprits among them."""
     session = await Session.open(call)
-    prepared = await survey(session, prepare(batch.vouchers, session.settings))
+    prepared = prepare(batch.vouchers, session.settings)
     if not prepared.vouchers:
         return list(prepared.settled)
     if batch.vehicle is None:
         raise Misconfigured("The batch has no journal code.", executed=Executed.NO)
-    journal = await journals.create(session, batch.vehicle, _name(prepared))
+    journal, prepared = await _begun(session, batch.vehicle, prepared)
+    if not prepared.vouchers:
+        await tidy(session, journal)
+        return list(prepared.settled)
     try:
         await _fill(session, journal, prepared)
         if session.settings.post:
@@ -47,6 +51,19 @@ async def send(batch: Batch, call: Call) -> list[Outcome]:
     if not session.settings.post:
         return [*prepared.settled, *(Outcome(v.reference, Verdict.ACCEPTED) for v in prepared.vouchers)]
     return [*prepared.settled, *await _seen(session, journal, prepared)]
+
+
+async def _begun(session: Session, code: str, prepared: Prepared) -> tuple[Journal, Prepared]:
+    """The empty journal, and what is left to go into it: made and asked at once, for each call takes its time."""
+    making = journals.create(session, code, _name(prepared))
+    made, asked = await asyncio.gather(making, survey(session, prepared), return_exceptions=True)
+    if isinstance(made, BaseException):
+        raise made
+    if isinstance(asked, AdapterError):
+        raise await journals.discarded(session, made, asked)
+    if isinstance(asked, BaseException):
+        raise asked
+    return made, asked
 
 
 async def _fill(session: Session, journal: Journal, prepared: Prepared) -> None:
@@ -76,17 +93,20 @@ def _compare(journal: Journal, lines: Sequence[JournalLine], rows: Sequence[Row]
 async def _seen(session: Session, journal: Journal, prepared: Prepared) -> list[Outcome]:
     """What the ledger says after a 204. What it does not show yet is accepted: a job queue may post it."""
     try:
-        held = await booked(session, prepared.vouchers)
+        *ledger, left = await session.ask([*questions(prepared.vouchers), journals.question(journal)])
+        booked = await held(session, prepared.vouchers, ledger)
+        is_empty = not journals.rows_of(await read(session, left))
     except AdapterError:
         return [Outcome(voucher.reference, Verdict.ACCEPTED) for voucher in prepared.vouchers]
     outcomes = [
         Outcome(name, Verdict.EXPORTED, external_id=one.entries[0].number)
         if one.is_whole
         else Outcome(name, Verdict.ACCEPTED)
-        for name, one in held.items()
+        for name, one in booked.items()
     ]
-    if all(outcome.verdict is Verdict.EXPORTED for outcome in outcomes):
-        await tidy(session, journal)
+    if is_empty and all(outcome.verdict is Verdict.EXPORTED for outcome in outcomes):
+        with contextlib.suppress(AdapterError):
+            await journals.delete(session, journal)
     return outcomes
 
 

@@ -13,9 +13,9 @@ from datetime import date, timedelta
 from typing import Any
 
 from worker.adapters._dynamics365_errors import Part
-from worker.adapters._dynamics365_ledger import Booked, any_of, code_of, entries, gather, questions, read
+from worker.adapters._dynamics365_ledger import Booked, any_of, code_of, held, questions, read
 from worker.adapters._dynamics365_lines import Prepared, Reason, rejected
-from worker.adapters._dynamics365_odata import MOST_OPERATIONS, Operation, Session
+from worker.adapters._dynamics365_odata import Operation, Session
 from worker.contract import Outcome, Verdict, Voucher
 
 _SETUP = "generalLedgerSetup?$select=allowPostingFrom,allowPostingTo,localCurrencyCode"
@@ -31,8 +31,8 @@ async def survey(session: Session, prepared: Prepared) -> Prepared:
     accounts = sorted({line.account for voucher in vouchers for line in voucher.lines if not line.subledger})
     ledger = questions(vouchers)
     chart = [Operation("GET", f"accounts?$filter={text}&$select={_ACCOUNTS}") for text in any_of("number", accounts)]
-    parts = await _ask(session, [*ledger, Operation("GET", _SETUP), *chart])
-    there = gather(vouchers, [entry for part in parts[: len(ledger)] for entry in entries(await read(session, part))])
+    parts = await session.ask([*ledger, Operation("GET", _SETUP), *chart])
+    there = await held(session, vouchers, parts[: len(ledger)])
     rules = Rules(await _setup(session, parts[len(ledger)]), await _chart(session, parts[len(ledger) + 1 :]))
     return prepared.without(
         {voucher.reference: outcome for voucher in vouchers if (outcome := _outcome(voucher, there, rules))}
@@ -40,10 +40,10 @@ async def survey(session: Session, prepared: Prepared) -> Prepared:
 
 
 def _outcome(voucher: Voucher, there: Mapping[str, Booked], rules: Rules) -> Outcome | None:
-    held = there[voucher.reference]
-    if held.is_whole:
-        return Outcome(voucher.reference, Verdict.EXPORTED, external_id=held.entries[0].number)
-    if held.entries:
+    booked = there[voucher.reference]
+    if booked.is_whole:
+        return Outcome(voucher.reference, Verdict.EXPORTED, external_id=booked.entries[0].number)
+    if booked.entries:
         message = "Business Central has entries of the voucher already: it was not sent."
         return Outcome(voucher.reference, Verdict.UNKNOWN, message=message)
     fault = rules.fault(voucher)
@@ -91,13 +91,6 @@ class Rules:
         if code_of(account, "accountType") not in _POSTING:
             return "refused_by_vendor", {"message": f"Account {code} is a heading or a total."}
         return None
-
-
-async def _ask(session: Session, operations: Sequence[Operation]) -> list[Part | None]:
-    parts: list[Part | None] = []
-    for start in range(0, len(operations), MOST_OPERATIONS):
-        parts += await session.batch(operations[start : start + MOST_OPERATIONS], writes=False)
-    return parts
 
 
 async def _setup(session: Session, part: Part | None) -> Setup:

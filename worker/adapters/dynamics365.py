@@ -54,7 +54,7 @@ class Dynamics365Adapter(Adapter):
     settings_model = Dynamics365Settings
     capabilities = Capabilities(
         vouchers_per_batch=250,
-        lines_per_batch=500,  # five batches of 100 operations, as many as are worked on at once
+        lines_per_batch=800,  # eight batches of 100 operations, five of them at once
         parallel_calls=5,
         confirms_later=True,
         absence_after=timedelta(minutes=20),
