@@ -7,11 +7,18 @@ as $$
 declare
   moment timestamptz := bilag_internal.now();
   due uuid[];
+  quiet uuid[];
 begin
-  -- A day without a rate limit is over. Whose settings somebody is changing right now comes with the next tick.
+  -- A day without a rate limit is over. What somebody is changing right now comes with the next tick; so does an organisation whose
+  -- round somebody holds, for the trigger of this change will want it.
+  quiet := array(
+    select r.org_id from bilag_internal.health_rounds r
+    where r.org_id in (select x.org_id from bilag.integration_config x where x.passive_until <= moment and x.health_mode = 'passive')
+    order by r.org_id for update skip locked);
   update bilag.integration_config c set health_mode = 'active', passive_until = null
   where c.id = any(array(
-    select x.id from bilag.integration_config x where x.passive_until <= moment and x.health_mode = 'passive'
+    select x.id from bilag.integration_config x
+    where x.passive_until <= moment and x.health_mode = 'passive' and x.org_id = any(quiet)
     order by x.id for no key update skip locked));
   update bilag_internal.health_rounds r set lease_token = null, lease_until = null
   where r.org_id = any(array(

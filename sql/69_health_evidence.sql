@@ -23,6 +23,7 @@ begin
     ) as w
     where w.status is not null and (c.health_mode = 'passive' or (w.status = 'healthy' and s.status = 'unreachable'))
       -- What somebody holds in an open transaction is followed by the next export.
+      and c.id = any(array(select y.id from bilag.integration_config y where y.id = c.id for key share skip locked))
       and (s.id is null or s.id = any(array(
         select y.id from bilag.integration_health_status y where y.org_id = c.org_id and y.integration_type = c.integration_type
         for update skip locked)))

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from tests.fix_bilag import NOON, Bilag, Organisation
-from tests.sql.health_worker import DEAD, WELL, HealthWorker, checked, health, health_worker
+from tests.sql.health_worker import DEAD, LIMITED, WELL, HealthWorker, checked, health, health_worker
 from tests.sql.test_health import many
 
 MINUTES: LiteralString = (
@@ -215,6 +215,21 @@ def test_no_tick_and_no_claim_waits_for_a_person_who_changes_a_connection(
     connection.execute("update bilag.integration_config set enabled = false")
     watch.connection.execute("set lock_timeout = '2s'")
     assert watch.round(WELL) == []
+    connection.rollback()
+    assert watch.round(WELL) == ["xledger"]
+
+
+def test_no_tick_waits_for_a_person_whose_request_is_not_committed_yet(
+    bilag: Bilag, org: Organisation, watch: HealthWorker
+) -> None:
+    bilag.advance(minutes=15)
+    watch.round(LIMITED)
+    bilag.advance(days=2)
+    connection = bilag.database.connect(autocommit=False)
+    connection.execute("select bilag.request_health_check(%s)", [org.id])
+    watch.connection.execute("set lock_timeout = '2s'")
+    watch.tick()
+    assert bilag.database.value("select health_mode from bilag.integration_config") == "passive"
     connection.rollback()
     assert watch.round(WELL) == ["xledger"]
 

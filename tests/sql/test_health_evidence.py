@@ -131,10 +131,13 @@ def test_an_open_circuit_and_a_passive_integration_never_wait_for_each_other(
 def test_no_export_waits_for_a_person_who_holds_a_status(
     bilag: Bilag, passive: Organisation, worker: FakeWorker
 ) -> None:
+    passive.claim("C-1")
+    passive.request()
+    job = worker.claim_one()
     connection = bilag.database.connect(autocommit=False)
     connection.execute("select * from bilag.integration_health_status for update")
     worker.connection.execute("set lock_timeout = '2s'")
-    export(passive, worker, "C-1")
+    worker.settle(job, release=True)
     assert passive.states() == {"C-1": "exported"}
     assert health(passive)["status"] == "degraded"
     connection.rollback()
