@@ -292,6 +292,14 @@ def test_when_workers_tick_where_pg_cron_should_it_is_told_until_pg_cron_does(bi
     assert resolution(bilag, "scheduler_stalled") == "pg_cron ticks again"
 
 
+def test_a_worker_that_logs_in_as_its_role_stands_in_for_pg_cron_too(bilag: Bilag) -> None:
+    with_pg_cron(bilag)
+    connection = bilag.database.connect()
+    connection.execute("set session authorization bilag_worker")
+    connection.execute("select bilag_internal.tick()")
+    assert alerts(bilag) == ["scheduler_stalled"]
+
+
 def test_where_there_is_no_pg_cron_workers_tick_and_nothing_is_wrong(bilag: Bilag, worker: FakeWorker) -> None:
     bilag.advance(hours=1)
     worker.tick()
