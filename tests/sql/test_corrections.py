@@ -10,6 +10,7 @@ import pytest
 
 from tests.fix_bilag import Bilag, Line, Organisation
 from tests.sql.fake_worker import FakeWorker
+from tests.sql.file_worker import FileWorker, file_of, rows
 from tests.sql.refusals import refused
 from tests.sql.vendor_with_memory import DAY, RELEASE, REVERSE, Vendor, audited, export, reference, shown
 
@@ -286,3 +287,22 @@ def test_a_disabled_integration_corrects_nothing(org: Organisation, claim: UUID)
         org.database.sql(REVERSE, claim, DAY)
     with refused("KB004", "is disabled"):
         org.database.sql(RELEASE, claim)
+
+
+def test_a_file_is_not_asked_and_a_reversal_gets_a_file_of_its_own(club: Organisation, files: FileWorker) -> None:
+    claim = club.claim("C-1")
+    first = club.request(kind="file")
+    files.export()
+    run = club.database.value("select bilag.reverse_export(%s, 'file', %s, 'wrong')", claim, DAY)
+    files.export()
+    assert club.status(run)["status"] == "succeeded"
+    booked, mirror = amounts(club, first), amounts(club, run)
+    assert [-amount for amount in booked] == mirror
+    club.database.sql("select bilag.release_for_reexport(%s, 'file', 'not imported')", claim)
+    again = club.request(kind="file")
+    files.export()
+    assert amounts(club, again) == booked
+
+
+def amounts(club: Organisation, run: UUID) -> list[Decimal]:
+    return [Decimal(row["amount"]) for row in rows(file_of(club, run))]
