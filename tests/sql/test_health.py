@@ -111,6 +111,17 @@ def test_two_transactions_that_lengthen_the_same_history_wait_for_nobody(bilag: 
     assert kept(bilag.database) == {org.id: 96}
 
 
+def test_transactions_that_fill_a_history_up_together_leave_96(bilag: Bilag, org: Organisation) -> None:
+    """None of them sees more than 96 before its commit."""
+    bilag.database.sql(INSERT, [org.id], 1, 90)
+    connections = [bilag.database.connect(autocommit=False) for _ in range(3)]
+    for n, connection in enumerate(connections):
+        connection.execute(INSERT, [[org.id], 101 + 10 * n, 105 + 10 * n])
+    for connection in connections:
+        connection.commit()
+    assert kept(bilag.database) == {org.id: 96}
+
+
 def write(connection: Connection, orgs: list[UUID], seed: int, seconds: float, troubles: list[Exception]) -> None:
     """Insert history of all organisations, several statements a transaction, in an order of one's own."""
     dice = random.Random(seed)  # noqa: S311 - dice guard nothing
@@ -148,10 +159,15 @@ def test_eight_writers_in_any_order_leave_exactly_96_and_never_lock_each_other(b
 
 
 def test_an_older_check_never_overwrites_a_newer_one_whoever_writes(bilag: Bilag, org: Organisation) -> None:
-    for status, at in (("healthy", NOON), ("unreachable", NOON - timedelta(minutes=1)), ("degraded", NOON)):
+    earlier = NOON - timedelta(minutes=1)
+    for status, at, then in (
+        ("healthy", NOON, "healthy"),
+        ("unreachable", earlier, "healthy"),
+        ("degraded", NOON, "degraded"),
+    ):
         bilag.database.sql(UPSERT, org.id, status, at)
-    rows = bilag.database.sql("select status, checked_at from bilag.integration_health_status")
-    assert rows == [("degraded", NOON)]
+        rows = bilag.database.sql("select status, checked_at from bilag.integration_health_status")
+        assert rows == [(then, NOON)]
 
 
 def test_members_of_another_organisation_see_no_health_of_this_one(bilag: Bilag, org: Organisation) -> None:

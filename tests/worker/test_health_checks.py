@@ -306,6 +306,16 @@ async def test_no_line_of_the_log_and_no_report_holds_a_credential(capfd: pytest
     assert lines[0]["integration_type"] == "bad"
 
 
+async def test_what_an_adapter_says_of_a_credential_is_masked(capfd: pytest.CaptureFixture[str]) -> None:
+    async def careless(call: Call) -> HealthResult:
+        secret = (await call.credential()).get_secret_value()
+        return HealthResult(Health.DEGRADED, 5, datetime.now(UTC), f"slow with {secret}")
+
+    (result,) = (await Bench(slow=careless).round()).values()
+    assert result["error"].startswith("slow with ")
+    assert SECRET not in result["error"]
+
+
 async def test_a_round_with_nothing_to_check_is_a_report_all_the_same() -> None:
     assert await Bench().round() == {}
 
