@@ -115,6 +115,16 @@ def test_what_a_late_look_of_the_writer_saw_is_no_second_success(
     assert item(org) == ("exported", [2], True)
 
 
+def test_nor_is_it_when_the_second_attempt_reports_afterwards(
+    bilag: Bilag, org: Organisation, worker: FakeWorker
+) -> None:
+    first, second = sent_again(bilag, org, worker)
+    worker.settle(first, {"outcome": "exported", "seen": True})
+    worker.settle(second, "exported")
+    assert alerts(org) == []
+    assert item(org) == ("exported", [2], True)
+
+
 def test_the_order_of_the_two_successes_makes_no_difference(
     bilag: Bilag, org: Organisation, worker: FakeWorker
 ) -> None:
