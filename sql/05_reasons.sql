@@ -31,6 +31,7 @@ insert into bilag.reasons (reason_code, applies_to, sentence, what_to_do) values
   ('released_for_reexport', 'claim', 'The voucher was deleted at the vendor, or reversed; the claim is exported again under a new reference.', 'Nothing: the next run takes the claim.'),
   ('release_requested', 'claim', 'A person says that the voucher was deleted at the vendor; it is released once a look agrees.', 'Nothing: it is looked up.'),
   ('still_there', 'claim', 'The accounting system still has the voucher, so it was not released.', 'Delete it there and call release_for_reexport again, or call reverse_export.'),
+  ('not_found_with_new_credential', 'claim', 'The voucher is not found with the credential that was set since; that one may reach another ledger, so nothing was released.', 'See in the ledger that had the voucher whether it was deleted; if so, call release_for_reexport again.'),
   ('released_by_mistake', 'claim', 'The voucher was released for re-export, and was seen at the vendor after all; it counts as booked again.', 'See whether it is there; release_for_reexport asks again.'),
   ('reversal_requested', 'claim', 'A person reverses the voucher; it is looked up before its mirror is sent.', 'Nothing: it is looked up.'),
   ('looked_up_first', 'claim', 'What is exported again, or reverses a voucher, is looked up before it is sent.', 'Nothing: it is looked up.'),

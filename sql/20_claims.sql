@@ -36,6 +36,13 @@ begin
   if new.org_id is distinct from old.org_id or new.id is distinct from old.id then
     perform bilag_internal.complain('KB006', format('Claim %s keeps its id and organisation.', old.claim_number));
   end if;
+  -- Its vouchers are named by it: another claim that took the number would be taken for this one's at the vendor.
+  if new.claim_number is distinct from old.claim_number and exists (
+    select from bilag.export_items i where i.claim_id = old.id and i.sent_at is not null
+  ) then
+    perform bilag_internal.complain('KB006', format('Claim %s keeps its number: a voucher was sent under it.', old.claim_number),
+      'Correct the rest of it; what is wholly another claim is made anew.');
+  end if;
   if old.status = 'approved' then
     if new.status = 'approved' then
       if (to_jsonb(new) - 'booked' - 'updated_at') is distinct from (to_jsonb(old) - 'booked' - 'updated_at')

@@ -190,7 +190,12 @@ begin
     cross join lateral bilag_internal.due_looks(x.integration_id, t.vouchers_per_batch) as k
     cross join lateral unnest(k.items) as e
     where x.integration_id = any(looking);
-    update bilag.export_items i set looked_at = moment where i.id = any(looked);
+    -- The ledger that is asked about what is in doubt is the one that has it, if it is found: its settings are kept until then.
+    update bilag.export_items i set looked_at = moment, ledger_key = case when i.state <> 'in_doubt' then i.ledger_key else (
+      select bilag_internal.ledger_key(c.settings, t.identity_settings)
+      from bilag.integration_config c join bilag.integration_types t on t.integration_type = c.integration_type
+      where c.id = i.integration_id) end
+    where i.id = any(looked);
   end if;
   -- Whoever has nothing to send and nothing to look at may ask what stands.
   if exists (

@@ -254,7 +254,7 @@ as $$
     select i.integration_id, i.org_id, i.integration_type, i.reason_code, count(*) as n
     from bilag.export_items i
     where i.id = any(item_ids) and (
-      i.reason_code in ('vanished', 'import_error') or (i.state = 'in_doubt' and i.looks > 0))
+      i.reason_code in ('vanished', 'import_error') or ((i.state = 'in_doubt' or i.verifying is not null) and i.looks > 0))
     group by i.integration_id, i.org_id, i.integration_type, i.reason_code
   )
   select bilag_internal.raise_alert(
@@ -270,7 +270,7 @@ as $$
   where not exists (
     select from bilag.export_items i
     where i.integration_id = l.integration_id and i.next_look_at is not null and case k.kind
-      when 'in_doubt' then i.state = 'in_doubt' and i.looks > 0
+      when 'in_doubt' then (i.state = 'in_doubt' or i.verifying is not null) and i.looks > 0
       else i.reason_code = k.kind end);
 $$;
 

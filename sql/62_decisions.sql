@@ -120,7 +120,10 @@ begin
   select i.* into item from bilag.export_items i
   where i.claim_id = claim.id and i.integration_id = integration.id and i.holds and i.state in ('in_doubt', 'accepted')
   order by i.id desc limit 1 for update;
-  if not found then
+  if not found and outcome = 'booked' and bilag_internal.withdraw_release(claim, integration) then
+    perform bilag_internal.decide(claim.org_id, 'claim.release_withdrawn', integration_type, claim, note);
+    return;
+  elsif item.id is null then
     perform bilag_internal.complain('KB004', format('Claim %s is not in doubt.', claim.claim_number),
       'select * from bilag.claim_exports;');
   end if;

@@ -163,7 +163,10 @@ begin
     perform bilag_internal.require_reachable(item, integration);
     update bilag.export_items i
     set verifying = 'release', next_look_at = bilag_internal.now(), looks = 0, reason_code = 'release_requested', reason_params = '{}',
-      message = bilag_internal.tell('release_requested', '{}')
+      message = bilag_internal.tell('release_requested', '{}'),
+      -- Told that the credential is another one, the person asks again: it reaches the ledger that had the voucher.
+      credential_version = case when i.reason_code = 'not_found_with_new_credential' then integration.credential_version
+        else i.credential_version end
     where i.id = item.id;
   else
     perform bilag_internal.release_items(array[item.id]);
@@ -177,6 +180,22 @@ end $$;
 
 comment on function bilag.release_for_reexport(uuid, text, text) is
   'The voucher was deleted at the vendor, or was reversed: the claim may be exported again, under a new reference and number. Where the vendor can be asked, one look must agree that it is gone.';
+
+create or replace function bilag_internal.withdraw_release(claim bilag.expense_claims, integration bilag.integration_config) returns boolean
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
+as $$
+declare
+  withdrawn bigint;
+begin
+  update bilag.export_items i
+  set verifying = null, next_look_at = null, looks = 0, reason_code = null, reason_params = '{}', message = null
+  where i.claim_id = claim.id and i.integration_id = integration.id and i.verifying = 'release' returning i.id into withdrawn;
+  perform bilag_internal.raise_look_alerts(array[withdrawn]);
+  return withdrawn is not null;
+end $$;
+
+comment on function bilag_internal.withdraw_release(bilag.expense_claims, bilag.integration_config) is
+  'For resolve_in_doubt: a person says that the voucher is booked after all. False when it was not being released.';
 
 create or replace function bilag_internal.mirrored(item bilag.export_items, posting_date date) returns jsonb
 language sql stable security definer set search_path = pg_catalog, pg_temp
@@ -319,7 +338,8 @@ end $$;
 comment on function bilag_internal.begin_reversal(bilag.export_items) is 'The original is there: its mirror is looked up, and sent if it is absent.';
 
 -- An answer about items that are being verified; few, for each stands for a person's decision. Absence is believed of what the vendor
--- has answered for or was seen to have, and else once nothing can be on its way any more.
+-- has answered for or was seen to have, and else once nothing can be on its way any more. Nothing is released on what a credential
+-- does not find that was set since: it may reach another ledger.
 create or replace function bilag_internal.settle_verified(told bilag_internal.result[]) returns void
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
 as $$
@@ -329,6 +349,8 @@ declare
   said bilag_internal.result;
   gone boolean;
   there boolean;
+  elsewhere boolean;
+  withdrawn boolean;
   claim_is_ours boolean;
 begin
   for one in
@@ -340,6 +362,8 @@ begin
     there := said.outcome in ('exported', 'accepted') or (said.outcome = 'import_error' and item.verifying = 'release');
     gone := said.outcome = 'absent' and coalesce(
       item.answered or item.attempt <> all(item.succeeded_attempts) or item.looked_at >= item.absent_from, false);
+    elsewhere := gone and item.verifying = 'release' and not said.same_credential;
+    gone := gone and not elsewhere;
     -- Nobody is waited for: a claim that somebody holds is released at the next look.
     claim_is_ours := not gone or item.verifying <> 'release' or exists (
       select from bilag.expense_claims c where c.id = item.claim_id for no key update skip locked);
@@ -347,17 +371,23 @@ begin
       perform bilag_internal.stand_again(array[item.id], 'seen again');
       perform bilag_internal.judge_vanished(array[item.integration_id]);
     end if;
-    if not (there or gone) or not claim_is_ours then
+    if not (there or gone or elsewhere) or not claim_is_ours then
+      withdrawn := item.verifying = 'reversal' and not exists (select from bilag.export_items r where r.reverses = item.id and r.holds);
       update bilag.export_items i
-      set looks = i.looks + 1, next_look_at = bilag_internal.now() + bilag_internal.look_wait('in_doubt', i.looks),
-        message = coalesce(said.message, i.message)
+      set looks = i.looks + 1, verifying = case when not withdrawn then i.verifying end,
+        next_look_at = case when not withdrawn then bilag_internal.now() + bilag_internal.look_wait('in_doubt', i.looks) end,
+        reason_code = case when not withdrawn then i.reason_code end,
+        message = case when not withdrawn then coalesce(said.message, i.message) end
       where i.id = item.id;
       continue;
     end if;
     update bilag.export_items i
     set verifying = null, next_look_at = null, looks = 0, reason_params = '{}', reason_code = w.reason_code,
       message = bilag_internal.tell(w.reason_code, '{}')
-    from (select case when item.verifying = 'release' then 'still_there' when gone then 'original_absent' end as reason_code) as w
+    from (
+      select case when elsewhere then 'not_found_with_new_credential' when item.verifying = 'release' then 'still_there'
+        when gone then 'original_absent' end as reason_code
+    ) as w
     where i.id = item.id;
     if item.verifying = 'release' and gone then
       perform bilag_internal.release_items(array[item.id]);
