@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from uuid import uuid4
 
 import pytest
 
@@ -12,7 +14,7 @@ from tests.adapters.bc import CREATE, LEDGER, LINES, POST, bc_of, journals, look
 from tests.adapters.contract_suite import failed_post
 from tests.adapters.vendor import QUICK, Vendor, batch
 from worker.adapters._dynamics365_journal import CLOSED
-from worker.contract import Presence, Verdict
+from worker.contract import Batch, Presence, Verdict
 from worker.errors import AdapterError, Executed
 
 pytestmark = pytest.mark.anyio
@@ -216,6 +218,44 @@ async def test_what_a_forgotten_life_left_in_a_journal_is_seen_and_not_touched(v
     (finding,) = await look(vendor, voucher, vehicle=None)
     assert (finding.presence, finding.posted) == (Presence.WHOLE, True)
     assert vendor.fake.ledger.doubled() == {}
+
+
+@pytest.mark.parametrize("how", ["find", "confirm"])
+async def test_what_waits_in_a_journal_that_people_renamed_is_seen(vendor: Vendor, how: str) -> None:
+    voucher = vendor.voucher()
+    await post(vendor, voucher, post=False)
+    journals(vendor)[0].code = "KARIS"
+    (finding,) = await look(vendor, voucher, how=how, settings={"post": False})
+    assert (finding.presence, finding.posted) == (Presence.WHOLE, False)
+    assert standing(vendor) == [voucher.reference] * 2
+    (finding,) = await look(vendor, voucher, how="confirm", settings={"post": False})
+    assert finding.presence is Presence.WHOLE
+    bc_of(vendor).accountant.post_journal("KARIS")
+    (finding,) = await look(vendor, voucher, how="confirm", settings={"post": False})
+    assert (finding.presence, finding.posted) == (Presence.WHOLE, True)
+    assert vendor.fake.ledger.doubled() == {}
+
+
+@pytest.mark.parametrize("forgotten_first", [True, False])
+async def test_one_look_for_what_was_forgotten_and_for_what_is_closed(vendor: Vendor, *, forgotten_first: bool) -> None:
+    forgotten, known = vendor.voucher(), vendor.voucher()
+    vendor.fake.cut_next(on=POST)
+    await failed_post(vendor, known)
+    (sending,), (lost,) = batch(known).sendings, batch(forgotten).sendings
+    both = [replace(lost, vehicle=None), sending]
+    asked = Batch(uuid4(), tuple(both if forgotten_first else reversed(both)))
+    found = {one.reference: one for one in await vendor.adapter.find(asked, vendor.call())}
+    assert found[known.reference].presence is Presence.ABSENT
+    assert (found[known.reference].revoked, found[forgotten.reference].revoked) == (True, False)
+
+
+async def test_a_look_for_what_was_forgotten_counts_what_stands_beside_it_once(vendor: Vendor) -> None:
+    forgotten, known = vendor.voucher(), vendor.voucher()
+    await post(vendor, known, post=False)
+    (sending,), (lost,) = batch(known).sendings, batch(forgotten).sendings
+    asked = Batch(uuid4(), (replace(lost, vehicle=None), sending))
+    found = {one.reference: one for one in await vendor.adapter.confirm(asked, vendor.call(post=False))}
+    assert (found[known.reference].presence, found[known.reference].posted) == (Presence.WHOLE, False)
 
 
 async def test_absence_of_what_was_sent_in_a_forgotten_life_is_not_proven_at_once(vendor: Vendor) -> None:

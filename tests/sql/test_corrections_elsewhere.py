@@ -1,4 +1,4 @@
-"""Corrections where the ground has moved: another credential, another ledger, a claim with another's number, a look that never tells."""
+"""Corrections on moved ground: another credential or ledger, a number given on, looks that never tell."""
 
 from __future__ import annotations
 
@@ -47,9 +47,7 @@ def test_a_new_credential_that_does_not_find_the_voucher_does_not_release_it(
     assert audited(org)[-1] == "claim.release_refused"
 
 
-def test_a_person_who_asks_again_vouches_for_the_new_credential(
-    org: Organisation, vendor: Vendor, claim: UUID
-) -> None:
+def test_a_person_who_asks_again_vouches_for_the_new_credential(org: Organisation, vendor: Vendor, claim: UUID) -> None:
     vendor.delete(reference(org))
     org.database.sql(NEW_CREDENTIAL, org.id)
     for _ in range(2):
@@ -139,9 +137,7 @@ def test_a_reversal_that_was_cancelled_is_over_though_no_look_can_tell(
     assert "in_doubt" not in open_alerts(org)
 
 
-def test_a_claim_keeps_the_number_under_which_it_was_sent(
-    org: Organisation, vendor: Vendor, claim: UUID
-) -> None:
+def test_a_claim_keeps_the_number_under_which_it_was_sent(org: Organisation, vendor: Vendor, claim: UUID) -> None:
     """Another claim that takes the number would take the reference, and be found where the first one stands."""
     org.database.sql(REVERSE, claim, DAY)
     vendor.work()

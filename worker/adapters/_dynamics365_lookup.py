@@ -8,14 +8,15 @@ come to stand there, and absence is proven at once.
 
 It closes nothing when other vouchers of the journal wait in it to be posted, nor when somebody else's lines stand in
 it. Of a voucher whose journal is not known, because a restored database has forgotten it, every journal is asked, and
-none is touched.
+none is touched; also of one that people are to post and that does not stand in its own journal, for it may have been
+renamed.
 """
 
 from __future__ import annotations
 
 import contextlib
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -70,11 +71,15 @@ async def _look(batch: Batch, call: Call, *, closes: bool) -> list[Finding]:
         by_vehicle[sending.vehicle].append(sending)
     for vehicle, sendings in by_vehicle.items():
         if vehicle is None:
-            await _ask_every_journal(session, seen)
-        elif closes and all(sending.revocable for sending in sendings):
+            continue  # last: what a journal held that is being closed is no evidence
+        if closes and all(sending.revocable for sending in sendings):
             await _close(session, vehicle, seen)
         else:
             await _ask_journal(session, vehicle, seen)
+    # What people are to post stands in journals for as long as they like, and they may rename those.
+    unseen = not session.settings.post and any(one.voucher.reference not in seen.lines for one in rest)
+    if None in by_vehicle or unseen:
+        await _ask_every_journal(session, seen, but=by_vehicle)
     held |= await booked(session, [sending.voucher for sending in rest])
     findings = [_judge(sending, held[sending.voucher.reference], seen, session) for sending in batch.sendings]
     if not closes and not batch.only_reads:
@@ -107,12 +112,15 @@ async def _close(session: Session, code: str, seen: _Seen) -> None:
 
 async def _ask_journal(session: Session, code: str, seen: _Seen) -> None:
     for journal in await journals.named(session, code):
+        if journal.name == CLOSED:
+            continue
         seen.open[code] = journal
         seen.note(journal, await journals.contents(session, journal))
 
 
-async def _ask_every_journal(session: Session, seen: _Seen) -> None:
-    there = [journal for journal in await journals.everything(session) if journal.name != CLOSED]
+async def _ask_every_journal(session: Session, seen: _Seen, but: Collection[str | None]) -> None:
+    found = await journals.everything(session)
+    there = [journal for journal in found if journal.name != CLOSED and journal.code not in but]
     for start in range(0, len(there), MOST_OPERATIONS):
         some = there[start : start + MOST_OPERATIONS]
         parts = await session.batch([journals.question(journal, only_ours=True) for journal in some], writes=False)
