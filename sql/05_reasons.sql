@@ -21,6 +21,7 @@ insert into bilag.reasons (reason_code, applies_to, sentence, what_to_do) values
   ('interrupted', 'claim', 'It is not known whether the accounting system has the voucher: the worker stopped before its answer.', 'Nothing: it is looked up.'),
   ('unanswered', 'claim', 'It is not known whether the accounting system has the voucher: its answer did not arrive.', 'Nothing: it is looked up.'),
   ('credential_changed', 'claim', 'The credential was changed while the voucher was in doubt; it is not found with the new one, which may reach another ledger.', 'See whether it is booked; then resolve_in_doubt.'),
+  ('accepted_unclear', 'claim', 'The accounting system accepted the voucher, and now holds something else than was sent: {message}', 'Look there under its reference; resolve_in_doubt when it is booked, changed or not.'),
   ('vanished', 'claim', 'The accounting system had accepted the voucher and now has no trace of it.', 'Ask who deleted it; then resolve_in_doubt.'),
   ('doubled_at_vendor', 'claim', 'The accounting system holds the voucher more than once.', 'Delete one there; then resolve_in_doubt.'),
   ('recovered', 'claim', 'The database was restored or failed over: the voucher is looked up before it is sent.', 'Nothing: it is looked up.'),

@@ -109,7 +109,9 @@ begin
         when n.state = 'rejected' then coalesce(x.reason_code, case when o.state = 'accepted' then 'import_error' else 'refused_by_vendor' end)
         when n.state = 'voided' then case when o.reverses is not null then 'reversal_not_sent' when o.last_look then 'not_booked' else 'run_ended' end
         when x.outcome = 'import_error' then 'import_error'
-        when n.state = 'accepted' then case when x.outcome = 'unknown' then o.reason_code end
+        -- A look that could not be made says nothing; one that found something else says what.
+        when n.state = 'accepted' then case when x.outcome = 'unknown' then
+          coalesce(o.reason_code, case when x.kind <> 'post' and x.message is not null then 'accepted_unclear' end) end
         when n.state = 'in_doubt' then case
           when (x.outcome = 'absent' and o.state = 'accepted') or o.reason_code = 'vanished' then 'vanished'
           when x.kind = 'post' then coalesce(x.reason_code, 'unanswered')
@@ -254,7 +256,9 @@ as $$
     select i.integration_id, i.org_id, i.integration_type, i.reason_code, count(*) as n
     from bilag.export_items i
     where i.id = any(item_ids) and (
-      i.reason_code in ('vanished', 'import_error') or ((i.state = 'in_doubt' or i.verifying is not null) and i.looks > 0))
+      i.reason_code in ('vanished', 'import_error') or ((i.state = 'in_doubt' or i.verifying is not null) and i.looks > 0)
+      -- Not at once: what a system is just posting may be seen in part.
+      or (i.reason_code = 'accepted_unclear' and i.looks > 3))
     group by i.integration_id, i.org_id, i.integration_type, i.reason_code
   )
   select bilag_internal.raise_alert(
@@ -270,7 +274,8 @@ as $$
   where not exists (
     select from bilag.export_items i
     where i.integration_id = l.integration_id and i.next_look_at is not null and case k.kind
-      when 'in_doubt' then (i.state = 'in_doubt' or i.verifying is not null) and i.looks > 0
+      when 'in_doubt' then ((i.state = 'in_doubt' or i.verifying is not null) and i.looks > 0)
+          or (i.reason_code = 'accepted_unclear' and i.looks > 3)
       else i.reason_code = k.kind end);
 $$;
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import LiteralString
 
 import pytest
 
@@ -202,3 +203,36 @@ def test_looks_begin_within_seconds_and_become_rare(catalogue: Database) -> None
         assert waits == sorted(waits), state
         assert waits[0] <= timedelta(seconds=5), state
         assert waits[-1] == longest, state
+
+
+@pytest.mark.parametrize("known_by", ["look", "person"])
+def test_an_accepted_voucher_that_was_changed_there_is_told_of_until_somebody_knows(
+    bilag: Bilag, org: Organisation, worker: FakeWorker, known_by: str
+) -> None:
+    """An accountant has split a line before posting: no look will ever see it as it was sent."""
+    accepted(bilag, org, worker)
+    for nth in range(4):
+        assert kinds(org) == [], f"after {nth} looks it may be halfway through its posting"
+        worker.settle(look(worker, "confirm"), {"outcome": "unknown", "message": "It was changed."}, release=True)
+        bilag.advance(hours=1)
+    assert kinds(org) == ["in_doubt"]
+    reason: LiteralString = "select state, reason_code, message from bilag.export_items"
+    assert org.database.sql(reason) == [("accepted", "accepted_unclear", "It was changed.")]
+    if known_by == "look":
+        worker.settle(look(worker, "confirm"))
+    else:
+        claim = org.database.value("select claim_id from bilag.export_items")
+        org.database.sql("select bilag.resolve_in_doubt(%s, 'xledger', 'booked', 'GL-7')", claim)
+    assert org.database.sql(reason) == [("exported", None, None)]
+    assert kinds(org) == []
+
+
+def test_looks_that_cannot_be_made_say_nothing_of_an_accepted_voucher(
+    bilag: Bilag, org: Organisation, worker: FakeWorker
+) -> None:
+    accepted(bilag, org, worker)
+    for _ in range(4):
+        worker.settle(look(worker, "confirm"), "unknown", release=True)
+        bilag.advance(hours=1)
+    assert org.database.sql("select state, reason_code from bilag.export_items") == [("accepted", None)]
+    assert kinds(org) == []
