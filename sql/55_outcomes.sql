@@ -27,7 +27,7 @@ as $$
   left join lateral (select l.lease_token from bilag.export_lanes l where l.integration_id = r.lane offset 0) as l on true
   cross join lateral jsonb_to_recordset(r.results) as x (
     id bigint, attempt integer, outcome text, "externalId" text, "reasonCode" text, "reasonParams" jsonb, message text, revoked boolean, seen boolean)
-  -- A reconciliation moves no item: 69_reconciliations.sql takes its answers.
+  -- A reconciliation moves no item: 77_standing.sql takes its answers.
   where r.kind is distinct from 'reconcile'
 $$;
 
