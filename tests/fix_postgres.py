@@ -64,7 +64,7 @@ class Database:
 
     @contextmanager
     def as_user(self, user_id: UUID | str, role: str = "authenticated") -> Iterator[Connection]:
-        with as_user(self.connect(), user_id, role) as connection:
+        with self.connect() as own, as_user(own, user_id, role) as connection:
             yield connection
 
     def set_clock(self, at: datetime | None) -> None:

@@ -13,7 +13,13 @@ from tests.sql.refusals import refused
 
 def test_hello_tells_what_the_database_is(database: Database) -> None:
     worker = FakeWorker(database)
-    assert worker.hello() == {"environment": "development", "contract": 1, "vault": True, "tickAge": None}
+    assert worker.hello() == {
+        "environment": "development",
+        "contract": 1,
+        "vault": True,
+        "tickAge": None,
+        "openAlerts": {"critical": 0, "warning": 0, "info": 0},
+    }
     database.set_clock(NOON)
     worker.tick()
     database.advance(timedelta(seconds=90))
