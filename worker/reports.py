@@ -16,7 +16,7 @@ from worker import redaction, telemetry
 from worker.errors import BilagError
 
 if TYPE_CHECKING:
-    from worker.frame import Frame
+    from worker.contract import Frame
 
 
 @dataclass(slots=True)

@@ -12,8 +12,7 @@ import io
 import json
 
 from worker.adapters._file_text import Rendered, Scribe, encodable
-from worker.contract import Line, Voucher
-from worker.frame import Frame
+from worker.contract import Frame, Line, Voucher
 
 COLUMNS = (
     "voucher_number",

@@ -19,8 +19,7 @@ from typing import TYPE_CHECKING
 
 from worker.adapters._file_csv import words
 from worker.adapters._file_text import Misfit, Rendered, Scribe, encodable, tamed
-from worker.contract import Line, Voucher
-from worker.frame import Frame
+from worker.contract import Frame, Line, Voucher
 
 if TYPE_CHECKING:
     from worker.adapters.file import FileSettings

@@ -24,6 +24,7 @@ from worker.contract import (
     Call,
     Capabilities,
     Finding,
+    Frame,
     Health,
     HealthResult,
     Outcome,
@@ -32,7 +33,6 @@ from worker.contract import (
     Verdict,
     Voucher,
 )
-from worker.frame import Frame
 from worker.settings_schema import AdapterSettings
 
 
