@@ -138,6 +138,15 @@ create trigger audit_is_append_only before update or delete on bilag.bufdir_expo
 create trigger audit_is_not_truncated before truncate on bilag.bufdir_export_audit_log
   for each statement execute function bilag_internal.refuse_change();
 
+-- Always: session_replication_role = replica, which hosts let their owners set, switches off every trigger that does not say so.
+do $$
+begin
+  if exists (select from pg_trigger t where t.tgrelid = 'bilag.bufdir_export_audit_log'::regclass and not t.tgisinternal and t.tgenabled <> 'A') then
+    alter table bilag.bufdir_export_audit_log enable always trigger audit_is_append_only;
+    alter table bilag.bufdir_export_audit_log enable always trigger audit_is_not_truncated;
+  end if;
+end $$;
+
 create or replace function bilag_internal.chain_fault(org_id uuid) returns text
 language sql stable security definer set search_path = pg_catalog, pg_temp
 as $$

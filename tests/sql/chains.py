@@ -22,8 +22,13 @@ def verdict(org: Organisation, known: str | None = None) -> str | None:
 
 
 def tamper(org: Organisation, change: str) -> None:
-    """What only a superuser can do, and only by switching the triggers off."""
-    connection = org.database.connect()
-    connection.execute("set session_replication_role = replica")
-    connection.execute(change.encode())
+    """What only a superuser can do, and only by switching the triggers off, by name and for everybody."""
+    connection = org.database.connect(autocommit=False)
+    connection.execute("set session_replication_role = replica")  # foreign keys, too
+    for switch in ("disable", "enable always"):
+        for trigger in ("audit_is_append_only", "audit_is_not_truncated"):
+            connection.execute(f"alter table {LOG} {switch} trigger {trigger}".encode())
+        if switch == "disable":
+            connection.execute(change.encode())
+    connection.commit()
     connection.close()

@@ -49,6 +49,16 @@ def test_nobody_changes_the_log_not_even_its_owner(org: Organisation) -> None:
     assert verdict(org) is None
 
 
+def test_a_session_that_plays_the_replica_changes_nothing_either(org: Organisation) -> None:
+    chain(org)
+    connection = org.database.connect()
+    connection.execute("set session_replication_role = replica")
+    for change in [*CHANGES, "truncate bilag.organizations cascade"]:
+        with refused("KB006", "append-only"):
+            connection.execute(change)
+    assert verdict(org) is None
+
+
 def test_two_sessions_append_one_after_the_other_without_a_gap(database: Database, org: Organisation) -> None:
     with two_sessions(database) as (first, second):
         first.run(AUDIT, org.id, "one")
