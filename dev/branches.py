@@ -16,7 +16,7 @@ import coverage
 from coverage.exceptions import NoDataError
 
 LEAST = 85.0
-CORE = ("worker/drain.py", "worker/errands.py", "worker/health_checks.py", "worker/trades.py")
+CORE = ("worker/drain.py", "worker/errands.py", "worker/health_checks.py", "worker/loop.py", "worker/trades.py")
 
 
 def main() -> int:

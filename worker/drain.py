@@ -9,8 +9,8 @@ from worker.backoff import Outages
 from worker.database import Database, Outage
 
 
-class Loop(Protocol):
-    """What takes work of one queue."""
+class Working(Protocol):
+    """What takes work of one queue: a loop."""
 
     @property
     def running(self) -> int: ...
@@ -23,9 +23,9 @@ class Drain:
 
     def __init__(self, database: Database, queues: Sequence[str], outages: Outages) -> None:
         self._database, self._queues, self._outages = database, list(queues), outages
-        self._loops: list[Loop] = []
+        self._loops: list[Working] = []
 
-    def watch(self, loop: Loop) -> None:
+    def watch(self, loop: Working) -> None:
         self._loops.append(loop)
 
     async def over(self) -> bool:

@@ -1,36 +1,33 @@
-"""Claim, dispatch, settle: the loop that everything hangs on, and the only ``except Exception`` of the worker.
+"""The loop of exports: claim, dispatch, settle, with a lease on every lane that is in our hands.
 
 Two calls per round: one claims as many jobs as there are free hands, one settles all that ended. A job's bug becomes a
-report and a logged traceback; an outage of the database becomes a pause; a signal becomes a farewell in good order.
+report and a logged traceback; what an outage and a signal become is :mod:`worker.loop`'s.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Any
 from uuid import UUID
 
 from worker import telemetry
 from worker.backoff import Outages
-from worker.cadence import Cadence
-from worker.database import Database, Job, Outage
+from worker.database import Database, Job
 from worker.drain import Drain
-from worker.intake import Intake
 from worker.leases import Clock, Heart, Lease, now
+from worker.loop import Loop
 from worker.metrics import Metrics
 from worker.reports import Tally, failure_of_ours, tell
 from worker.settings import Settings
-from worker.settler import Report, Settler
+from worker.settler import Report
 
 Perform = Callable[[Tally, Lease], Awaitable[None]]
-_LAST_SETTLE_SECONDS = 5.0
-_SLOWEST_POLL = 5
-"""How many times the first pause between two idle polls the longest one is."""
 
 
-class Poller:
-    """One worker's loop. ``perform`` does a job and notes in its tally what became of each item."""
+class Poller(Loop):
+    """``perform`` does a job and notes in its tally what became of each item."""
 
     def __init__(
         self,
@@ -44,45 +41,18 @@ class Poller:
         drain: Drain | None = None,
         clock: Clock = now,
     ) -> None:
+        super().__init__("exports", settings, outages=outages, greet=greet, drain=drain, clock=clock)
         self._database, self._perform, self._settings, self._metrics = database, perform, settings, metrics
-        self._drain, self._clock, self._outages = drain, clock, outages
         self._heart = Heart(self._beat, settings.lease_seconds, clock, on_loss=lambda _lease: metrics.losses.add())
-        self._settler = Settler(self._settle, self._arrived, clock=clock)
-        cadence = Cadence(settings.poll_seconds, settings.poll_seconds * (1 if drain else _SLOWEST_POLL))
-        self.intake = Intake(self._take, self._outages, cadence, free=self._free, greet=greet)
-        self.first_claim_at: float | None = None
         self._lanes: dict[str, Lease] = {}
-        self._jobs: set[asyncio.Task[None]] = set()
-        self._left_unsettled = False
-        self.stopping = False
-        if drain:
-            drain.watch(self)
 
     @property
     def running(self) -> int:
         """Lanes in our hands: at work, or waiting to be reported."""
         return len(self._lanes)
 
-    def stop(self) -> None:
-        """Claim nothing more; finish what is in flight."""
-        self.stopping = True
-        self.intake.close()
-
-    async def run(self) -> int:
-        """Work until stopped or drained. The answer is the exit code of the process."""
-        try:
-            async with asyncio.TaskGroup() as group:  # a heart or a settler that breaks ends the process, loudly
-                organs = [group.create_task(self._heart.run()), group.create_task(self._settler.run())]
-                await self.intake.run(self._drained)
-                self.stopping = True
-                await self._finish()
-                for organ in organs:
-                    organ.cancel()
-        finally:
-            for job in self._jobs:
-                job.cancel()
-            await asyncio.gather(*self._jobs, return_exceptions=True)
-        return 1 if self.intake.refused or self._left_unsettled else 0
+    def _organs(self) -> list[Coroutine[Any, Any, None]]:
+        return [self._heart.run(), *super()._organs()]
 
     def _free(self) -> int:
         return self._settings.concurrency - self.running
@@ -104,9 +74,7 @@ class Poller:
         if self.stopping:
             self._settler.put(Tally(job).report(release=True))
             return
-        task = asyncio.create_task(self._do(job, lease))
-        self._jobs.add(task)
-        task.add_done_callback(self._jobs.discard)
+        self._spawn(self._do(job, lease))
 
     async def _do(self, job: Job, lease: Lease) -> None:
         """One job, from beginning to report. However it ends, its report is put."""
@@ -122,7 +90,7 @@ class Poller:
             ended = "deadline"  # no failure: what is not done goes on in the next delivery
         except asyncio.CancelledError:
             ended = "stopped"
-        except Exception as bug:  # noqa: BLE001 - the one place: a bug in a job must not take the worker along
+        except Exception as bug:  # noqa: BLE001 - a bug in a job must not take the worker along
             ended = "bug"
             tally.failure = failure_of_ours(job, f"The worker failed: {type(bug).__name__}.")
             telemetry.error("job.broke", exc_info=bug, lane=job["lane"], kind=job["kind"])
@@ -130,13 +98,8 @@ class Poller:
         over = self.stopping or self._clock() + longest_write >= lease.deadline
         self._settler.put(tally.report(release=over))
 
-    async def _settle(self, reports: Sequence[Report]) -> list[Job]:
-        try:
-            jobs = await self._database.settle(reports)
-        except Outage as error:
-            self._outages.lost(str(error))
-            raise
-        self._outages.back()
+    async def _send(self, reports: Sequence[Report]) -> list[Job]:
+        jobs = await self._database.settle(reports)
         self._metrics.settles.add()
         return jobs
 
@@ -161,22 +124,3 @@ class Poller:
     async def _beat(self, tokens: Sequence[UUID]) -> set[UUID]:
         seconds = self._settings.lease_seconds
         return await self._database.beat(tokens, seconds, self.running, within=max(seconds / 3, 1))
-
-    async def _finish(self) -> None:
-        """Let what is in flight end within the grace period, give the rest back, and bring every outcome home."""
-        if self._jobs:
-            telemetry.info("worker.finishing", jobs=len(self._jobs))
-            await asyncio.wait(self._jobs, timeout=self._settings.shutdown_grace_seconds)
-        for task in list(self._jobs):
-            task.cancel()
-        if self._jobs:
-            await asyncio.wait(self._jobs, timeout=_LAST_SETTLE_SECONDS)
-        try:
-            async with asyncio.timeout(_LAST_SETTLE_SECONDS):
-                await self._settler.all_home()
-        except TimeoutError:
-            telemetry.error("worker.left_unsettled", reports=self._settler.waiting)
-            self._left_unsettled = True
-
-    async def _drained(self) -> bool:
-        return await self._drain.over() if self._drain else False

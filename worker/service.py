@@ -21,6 +21,7 @@ from worker.database import Database, conninfo
 from worker.drain import Drain
 from worker.errands import Errands
 from worker.leases import Lease
+from worker.loop import Loop
 from worker.metrics import Metrics
 from worker.poller import Poller
 from worker.reports import Tally
@@ -67,7 +68,7 @@ class Service:
         self._drain = Drain(self.database, queues, self._outages) if drain else None
         self.loops = [self._loop(queue) for queue in queues]
 
-    def _loop(self, queue: str) -> Poller | Errands:
+    def _loop(self, queue: str) -> Loop:
         """What serves one queue. All loops of a worker notice an outage, and its end, together."""
         if queue == "exports":
             return Poller(
@@ -97,7 +98,7 @@ class Service:
             await asyncio.gather(companions, return_exceptions=True)
         return 1 if self._broken else max(task.result() for task in ran)
 
-    async def _run(self, loop: Poller | Errands) -> int:
+    async def _run(self, loop: Loop) -> int:
         """One loop to its end; the others then end in good order, too."""
         code = await loop.run()
         self.stop()
