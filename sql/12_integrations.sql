@@ -200,3 +200,15 @@ begin
 end $$;
 
 comment on function bilag_internal.integration_of(uuid, text) is 'The integration named by organisation and type; KB002 when there is none.';
+
+create or replace function bilag_internal.lock_lane(org_id uuid, integration_type text) returns bilag.integration_config
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
+as $$
+declare
+  integration bilag.integration_config := bilag_internal.integration_of(org_id, integration_type);
+begin
+  perform from bilag.export_lanes l where l.integration_id = integration.id for update;
+  return integration;
+end $$;
+
+comment on function bilag_internal.lock_lane(uuid, text) is 'The integration, its lane locked: the first lock of every verb. KB002 when there is none.';

@@ -32,8 +32,7 @@ declare
   integration bilag.integration_config;
 begin
   perform bilag_internal.require_finance(org_id);
-  integration := bilag_internal.integration_of(org_id, integration_type);
-  perform from bilag.export_lanes l where l.integration_id = integration.id for update;  -- the first lock of every verb
+  integration := bilag_internal.lock_lane(org_id, integration_type);
   perform bilag_internal.pause(array[integration.id], 'paused_by_person', reason, until);
   perform bilag_internal.audit(org_id, 'integration.paused', integration_type, null, reason,
     jsonb_build_object('until', until));
@@ -49,8 +48,7 @@ declare
   integration bilag.integration_config;
 begin
   perform bilag_internal.require_finance(org_id);
-  integration := bilag_internal.integration_of(org_id, integration_type);
-  perform from bilag.export_lanes l where l.integration_id = integration.id for update;  -- the first lock of every verb
+  integration := bilag_internal.lock_lane(org_id, integration_type);
   perform bilag_internal.resume(array[integration.id]);
   perform bilag_internal.resolve_alert('credential', integration.id::text, 'resumed by a person');
   perform bilag_internal.audit(org_id, 'integration.resumed', integration_type);

@@ -7,6 +7,21 @@ as $$ select 'integration_' || integration_id || '_api_key' $$;
 
 comment on function bilag_internal.secret_name(uuid) is 'The naming convention of secrets.';
 
+create or replace function bilag_internal.keep_secret(name text, secret text, description text) returns void
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
+as $$
+declare
+  secret_id uuid := (select s.id from vault.secrets s where s.name = keep_secret.name);
+begin
+  if secret_id is null then
+    perform vault.create_secret(secret, name, description);
+  else
+    perform vault.update_secret(secret_id, secret);
+  end if;
+end $$;
+
+comment on function bilag_internal.keep_secret(text, text, text) is 'Puts a secret into Vault, in place of the one that had its name.';
+
 create or replace function bilag.set_integration_credential(
   org_id uuid, integration_type text, secret text, expires_at timestamptz default null
 ) returns void
@@ -14,7 +29,6 @@ language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
 as $$
 declare
   integration bilag.integration_config;
-  secret_id uuid;
 begin
   perform bilag_internal.require_finance(org_id);
   integration := bilag_internal.integration_of(org_id, integration_type);
@@ -24,12 +38,7 @@ begin
   -- The lane first, as every verb; then what a settle may have written while this waited.
   perform from bilag.export_lanes l where l.integration_id = integration.id for update;
   select c.* into integration from bilag.integration_config c where c.id = integration.id for no key update;
-  select s.id into secret_id from vault.secrets s where s.name = bilag_internal.secret_name(integration.id);
-  if secret_id is null then
-    perform vault.create_secret(secret, bilag_internal.secret_name(integration.id), 'Bilag: credential of an integration');
-  else
-    perform vault.update_secret(secret_id, secret);
-  end if;
+  perform bilag_internal.keep_secret(bilag_internal.secret_name(integration.id), secret, 'Bilag: credential of an integration');
   update bilag.integration_config c
   set credential_version = c.credential_version + 1, credential_expires_at = expires_at
   where c.id = integration.id;
@@ -109,17 +118,8 @@ $$;
 comment on function bilag_internal.fell_back(uuid) is 'A worker says that it read a credential from its environment; over when Vault gives that credential again.';
 
 create or replace function bilag_internal.keep_webhook_secret(secret text) returns void
-language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
-as $$
-declare
-  secret_id uuid := (select s.id from vault.secrets s where s.name = 'bilag_webhook_secret');
-begin
-  if secret_id is null then
-    perform vault.create_secret(secret, 'bilag_webhook_secret', 'Bilag: what the webhook is signed with');
-  else
-    perform vault.update_secret(secret_id, secret);
-  end if;
-end $$;
+language sql volatile security definer set search_path = pg_catalog, pg_temp
+as $$ select bilag_internal.keep_secret('bilag_webhook_secret', secret, 'Bilag: what the webhook is signed with') $$;
 
 comment on function bilag_internal.keep_webhook_secret(text) is 'Puts what the webhook is signed with into Vault, as bilag_webhook_secret.';
 

@@ -54,7 +54,7 @@ language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
 as $$
 declare
   claim bilag.expense_claims := bilag_internal.claim_of(claim_id);
-  integration bilag.integration_config := bilag_internal.lock_lane(claim, integration_type);
+  integration bilag.integration_config := bilag_internal.lock_lane(claim.org_id, integration_type);
   item bilag.export_items;
   reversal bilag.export_items;
 begin

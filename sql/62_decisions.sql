@@ -10,24 +10,12 @@ $$;
 
 comment on function bilag_internal.decide(uuid, text, text, bilag.expense_claims, text, jsonb) is 'Audits a person''s decision on a claim.';
 
-create or replace function bilag_internal.lock_lane(claim bilag.expense_claims, integration_type text) returns bilag.integration_config
-language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
-as $$
-declare
-  integration bilag.integration_config := bilag_internal.integration_of(claim.org_id, lock_lane.integration_type);
-begin
-  perform from bilag.export_lanes l where l.integration_id = integration.id for update;
-  return integration;
-end $$;
-
-comment on function bilag_internal.lock_lane(bilag.expense_claims, text) is 'The integration, its lane locked: the first lock of every verb.';
-
 create or replace function bilag.mark_booked(claim_id uuid, integration_type text, voucher_number text, note text) returns void
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
 as $$
 declare
   claim bilag.expense_claims := bilag_internal.claim_of(claim_id);
-  integration bilag.integration_config := bilag_internal.lock_lane(claim, integration_type);
+  integration bilag.integration_config := bilag_internal.lock_lane(claim.org_id, integration_type);
 begin
   -- As a start does: whoever takes the claim at the same moment is waited for, then seen.
   perform from bilag.expense_claims c where c.id = claim.id for no key update;
@@ -61,7 +49,7 @@ language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
 as $$
 declare
   claim bilag.expense_claims := bilag_internal.claim_of(claim_id);
-  integration bilag.integration_config := bilag_internal.lock_lane(claim, integration_type);
+  integration bilag.integration_config := bilag_internal.lock_lane(claim.org_id, integration_type);
 begin
   if exists (select from bilag.export_items i where i.claim_id = claim.id and i.integration_id = integration.id and i.holds and i.reverses is null) then
     perform bilag_internal.complain('KB008', format('Claim %s is being exported or is booked.', claim.claim_number),
@@ -80,7 +68,7 @@ language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
 as $$
 declare
   claim bilag.expense_claims := bilag_internal.claim_of(claim_id);
-  integration bilag.integration_config := bilag_internal.lock_lane(claim, integration_type);
+  integration bilag.integration_config := bilag_internal.lock_lane(claim.org_id, integration_type);
 begin
   delete from bilag.claim_exclusions e where e.integration_id = integration.id and e.claim_id = claim.id;
   perform bilag_internal.decide(claim.org_id, 'claim.included', integration_type, claim, null);
@@ -111,7 +99,7 @@ language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
 as $$
 declare
   claim bilag.expense_claims := bilag_internal.claim_of(claim_id);
-  integration bilag.integration_config := bilag_internal.lock_lane(claim, integration_type);
+  integration bilag.integration_config := bilag_internal.lock_lane(claim.org_id, integration_type);
   item bilag.export_items;
 begin
   if outcome not in ('booked', 'not_booked') then
