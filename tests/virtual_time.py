@@ -37,3 +37,8 @@ class _Jumping(selectors.SelectSelector):
 
 VIRTUAL_TIME = ("asyncio", {"loop_factory": VirtualTimeLoop})
 """What a module's fixture ``anyio_backend`` returns to run its coroutines in virtual time."""
+
+
+def clock() -> float:
+    """What time it is in the loop: virtual seconds."""
+    return asyncio.get_running_loop().time()

@@ -8,7 +8,8 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
-from tests.worker.poller_story import SETTINGS, clock, nobody
+from tests.virtual_time import clock
+from tests.worker.poller_story import SETTINGS, nobody
 from worker.backoff import Outages
 from worker.database import Job, Outage, Refusal
 from worker.drain import Drain

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 from uuid import UUID, uuid4
 
+from tests.virtual_time import clock
 from tests.worker.stub_adapter import Answer, StubAdapter
 from tests.worker.stub_database import a_job
 from worker import errors
@@ -18,10 +18,6 @@ from worker.leases import Lease
 from worker.metrics import Metrics
 from worker.reports import Tally
 from worker.retry import RetryOptions
-
-
-def clock() -> float:
-    return asyncio.get_running_loop().time()
 
 
 def write(key: int | Fault, **facts: Any) -> Exception:

@@ -6,12 +6,9 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from uuid import UUID, uuid4
 
+from tests.virtual_time import clock
 from worker.database import Outage
 from worker.leases import Heart, Lease
-
-
-def clock() -> float:
-    return asyncio.get_running_loop().time()
 
 
 class Beats:

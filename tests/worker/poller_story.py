@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+from tests.virtual_time import clock
 from tests.worker.stub_database import Report, StubDatabase
 from worker.backoff import Outages
 from worker.drain import Drain
@@ -17,10 +18,6 @@ from worker.reports import Tally
 from worker.settings import Settings
 
 SETTINGS = Settings(concurrency=4, shutdown_grace_seconds=30)
-
-
-def clock() -> float:
-    return asyncio.get_running_loop().time()
 
 
 async def book(tally: Tally, _lease: Lease) -> None:

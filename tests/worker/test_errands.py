@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from tests.virtual_time import VIRTUAL_TIME
+from tests.virtual_time import VIRTUAL_TIME, clock
 from tests.worker.counter import Counter, at_work
-from tests.worker.poller_story import clock, until
+from tests.worker.poller_story import until
 
 pytestmark = pytest.mark.anyio
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.virtual_time import VIRTUAL_TIME
-from tests.worker.export_desk import Desk, clock, write
+from tests.virtual_time import VIRTUAL_TIME, clock
+from tests.worker.export_desk import Desk, write
 from tests.worker.stub_adapter import booked
 from worker.contract import Batch, Call, Outcome, Verdict
 from worker.faults import Fault

@@ -8,8 +8,8 @@ from uuid import UUID
 
 import pytest
 
-from tests.virtual_time import VIRTUAL_TIME
-from tests.worker.export_desk import Desk, clock, write
+from tests.virtual_time import VIRTUAL_TIME, clock
+from tests.worker.export_desk import Desk, write
 from tests.worker.stub_adapter import booked
 from worker.contract import Batch, Call, Outcome
 from worker.faults import Fault

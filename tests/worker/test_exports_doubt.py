@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.virtual_time import VIRTUAL_TIME
-from tests.worker.export_desk import Desk, clock, read, write
+from tests.virtual_time import VIRTUAL_TIME, clock
+from tests.worker.export_desk import Desk, read, write
 from tests.worker.stub_adapter import absent, there
 from worker.contract import Batch, Call, Finding, Presence
 from worker.errors import Refused

@@ -12,7 +12,7 @@ from uuid import uuid4
 
 import pytest
 
-from tests.virtual_time import VIRTUAL_TIME
+from tests.virtual_time import VIRTUAL_TIME, clock
 from tests.worker.stub_adapter import StubAdapter
 from worker.attempt_log import AttemptLog
 from worker.contract import Call, Health, HealthResult
@@ -34,10 +34,6 @@ Check = Callable[[Call], Awaitable[HealthResult]]
 @pytest.fixture
 def anyio_backend() -> Any:
     return VIRTUAL_TIME
-
-
-def clock() -> float:
-    return asyncio.get_running_loop().time()
 
 
 def well(latency_ms: int = 20) -> HealthResult:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.virtual_time import VIRTUAL_TIME
+from tests.virtual_time import VIRTUAL_TIME, clock
 from worker.backoff import Outages
 from worker.cadence import Cadence
 from worker.database import Outage, Refusal
@@ -21,10 +21,6 @@ pytestmark = pytest.mark.anyio
 @pytest.fixture
 def anyio_backend() -> Any:
     return VIRTUAL_TIME
-
-
-def clock() -> float:
-    return asyncio.get_running_loop().time()
 
 
 class Desk:

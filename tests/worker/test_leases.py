@@ -8,8 +8,8 @@ from uuid import uuid4
 
 import pytest
 
-from tests.virtual_time import VIRTUAL_TIME
-from tests.worker.heartbeats import Beats, beating, clock, held
+from tests.virtual_time import VIRTUAL_TIME, clock
+from tests.worker.heartbeats import Beats, beating, held
 from worker.leases import Heart, Lease
 
 pytestmark = pytest.mark.anyio

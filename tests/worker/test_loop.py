@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from tests.virtual_time import VIRTUAL_TIME
+from tests.virtual_time import VIRTUAL_TIME, clock
 from tests.worker.counter import Counter, at_work
-from tests.worker.poller_story import SETTINGS, clock, nobody, until
+from tests.worker.poller_story import SETTINGS, nobody, until
 from worker import telemetry
 from worker.backoff import Outages
 from worker.database import Job, Refusal

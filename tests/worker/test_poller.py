@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.virtual_time import VIRTUAL_TIME
-from tests.worker.poller_story import book, clock, outcomes, poller, until, working
+from tests.virtual_time import VIRTUAL_TIME, clock
+from tests.worker.poller_story import book, outcomes, poller, until, working
 from tests.worker.stub_database import StubDatabase, a_job
 from worker.leases import Lease
 from worker.reports import Tally

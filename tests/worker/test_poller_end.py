@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.virtual_time import VIRTUAL_TIME
-from tests.worker.poller_story import SETTINGS, book, clock, outcomes, poller, until, working
+from tests.virtual_time import VIRTUAL_TIME, clock
+from tests.worker.poller_story import SETTINGS, book, outcomes, poller, until, working
 from tests.worker.stub_database import StubDatabase, a_job
 from worker.database import Refusal
 from worker.leases import Lease

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.virtual_time import VIRTUAL_TIME
+from tests.virtual_time import VIRTUAL_TIME, clock
 from worker import version
 from worker.database import Outage
 from worker.watchman import Watchman
@@ -18,10 +18,6 @@ pytestmark = pytest.mark.anyio
 @pytest.fixture
 def anyio_backend() -> Any:
     return VIRTUAL_TIME
-
-
-def clock() -> float:
-    return asyncio.get_running_loop().time()
 
 
 class Town:
