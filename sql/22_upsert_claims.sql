@@ -75,7 +75,8 @@ begin
       did := bilag_internal.upsert_claim(org_id, claim);
       results := results || jsonb_build_object('claimNumber', claim ->> 'claim_number', 'result', did);
     exception
-      -- One bad claim is told and skipped; anything that is not about the data still stops the call.
+      -- One bad claim is told and skipped, also one that is too long for an index of the application's own; anything that is not about
+      -- the data still stops the call.
       when sqlstate 'KB001' or sqlstate 'KB006' or sqlstate 'KB008' or integrity_constraint_violation or data_exception or program_limit_exceeded then
         get stacked diagnostics sentence = message_text, code = returned_sqlstate;
         results := results || jsonb_build_object('claimNumber',

@@ -77,6 +77,25 @@ def test_two_ticks_at_once_make_one_run(database: Database, bilag: Bilag, org: O
     assert len(runs(org)) == 1
 
 
+def test_a_schedule_that_somebody_holds_keeps_no_other_waiting_and_runs_afterwards(
+    database: Database, bilag: Bilag, org: Organisation, worker: FakeWorker
+) -> None:
+    other = bilag.organisation("Other")
+    schedule(org, run_at="13:00")
+    schedule(other, run_at="13:00")
+    bilag.advance(hours=1)
+    with two_sessions(database) as (person, tick):
+        person.run("select from bilag.export_schedules where org_id = %s for update", org.id)
+        tick.run("set local lock_timeout = '5s'")
+        tick.run("select bilag_internal.tick()")
+        tick.commit()
+        assert (len(runs(org)), len(runs(other))) == (0, 1)
+        person.commit()
+    worker.tick()
+    slot = (NOON + timedelta(hours=1), None, "2026-03-02", "schedule")
+    assert (runs(org), runs(other)) == ([slot], [slot])
+
+
 def test_a_slot_has_one_run_by_the_index_alone(bilag: Bilag, org: Organisation, worker: FakeWorker) -> None:
     schedule(org, run_at="13:00")
     bilag.advance(hours=1)

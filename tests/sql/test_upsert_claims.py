@@ -109,6 +109,13 @@ def test_a_bad_claim_is_refused_with_a_sentence_and_stops_no_other(org: Organisa
     assert org.database.value("select count(*) from bilag.expense_claims where claim_number in ('', 'X')") == 0
 
 
+def test_a_text_too_long_for_an_index_of_the_applications_own_stops_no_other_claim(org: Organisation) -> None:
+    org.database.sql("create index by_claimant on bilag.expense_claims (org_id, claimant_name)")
+    told = upsert(org, claim("before"), claim("C-1", claimant_name="".join(map(str, range(9000)))), claim("after"))
+    assert results(told) == ["inserted", "refused", "inserted"]
+    assert told["claims"][1]["code"] == "54000"
+
+
 def test_what_is_not_an_array_is_the_callers_mistake(org: Organisation) -> None:
     for claims in ({"claim_number": "C-1"}, "C-1", None):
         with refused("KB001", "array"):

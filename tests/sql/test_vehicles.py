@@ -5,12 +5,17 @@ once a restore has forgotten it.
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
 from tests.fix_bilag import Bilag, Organisation
-from tests.sql.fake_worker import FakeWorker, Item, Job
+from tests.fix_postgres import copied
+from tests.sql.fake_worker import FakeWorker, Item, Job, Outcome
 
 ABSENT = {"outcome": "absent", "revoked": True}
 
@@ -146,3 +151,90 @@ def test_after_a_restore_no_vehicle_is_known_and_none_can_be_made_sure_of(
     bilag.advance(seconds=5)
     look = worker.claim_one()
     assert (look["kind"], vehicles(look)) == ("find", {None})
+
+
+class Journals:
+    """A vendor whose vouchers stand in journals until an accountant posts those; a look closes the one it knows of."""
+
+    def __init__(self) -> None:
+        self.standing: dict[str, set[str]] = {}
+        self.booked = Counter[str]()
+
+    def answer(self, job: Job, item: Item) -> Outcome:
+        reference, journal = item["voucher"]["reference"], item["vehicle"]
+        if job["kind"] == "post":
+            self.standing.setdefault(journal, set()).add(reference)
+            return "accepted"
+        if job["kind"] == "find" and journal is not None:
+            self.standing.pop(journal, None)
+        asked = self.standing.values() if journal is None else [self.standing.get(journal, set())]
+        if any(reference in journal for journal in asked):
+            return "accepted" if job["kind"] == "confirm" else "unknown"
+        if reference in self.booked:
+            return "exported"
+        return {"outcome": "absent", "revoked": job["kind"] == "find" and journal is not None}
+
+    def post_all(self) -> None:
+        for references in self.standing.values():
+            self.booked.update(references)
+        self.standing.clear()
+
+
+@contextmanager
+def forgotten(bilag: Bilag) -> Iterator[Bilag]:
+    """The database as it is now, restored once what is inside has happened in the one that is lost."""
+    source = bilag.database
+    clock = source.value("select bilag_internal.now()")
+    source.close()
+    with copied(source.server, str(conninfo_to_dict(source.dsn)["dbname"])) as backup:
+        backup.set_clock(clock)
+        yield Bilag(backup)
+
+
+def looked_at(bilag: Bilag, vendor: Journals) -> None:
+    """Hours go by, and whatever is due is done."""
+    worker = bilag.worker()
+    for _ in range(5):
+        bilag.advance(minutes=40)
+        worker.tick()
+        worker.work(vendor.answer)
+
+
+def test_what_was_sent_again_in_a_forgotten_life_is_not_sent_once_more_while_it_stands_in_another_vehicle(
+    bilag: Bilag, org: Organisation, worker: FakeWorker
+) -> None:
+    vendor = Journals()
+    org.claim("C-1")
+    org.request()
+    worker.settle(worker.claim_one(), "unknown")
+    bilag.advance(seconds=5)
+    worker.settle(worker.claim_one(), "unknown", release=True)
+    with forgotten(bilag) as backup:
+        looked_at(bilag, vendor)
+        assert len(vendor.standing) == 1, "it was found absent, and sent again"
+        looked_at(backup, vendor)
+        assert states(backup) == ["in_doubt"]
+        vendor.post_all()
+        looked_at(backup, vendor)
+        assert (states(backup), list(vendor.booked.values())) == (["exported"], [1])
+
+
+def test_what_waited_in_a_vehicle_has_not_vanished_because_it_waits_in_another_one_since(
+    bilag: Bilag, org: Organisation, worker: FakeWorker
+) -> None:
+    vendor = Journals()
+    claim = org.claim("C-1")
+    org.request()
+    worker.settle(worker.claim_one(), "accepted", release=True)
+    with forgotten(bilag) as backup:
+        looked_at(bilag, vendor)
+        bilag.database.sql("select bilag.resolve_in_doubt(%s, 'xledger', 'not_booked')", claim)
+        looked_at(bilag, vendor)
+        org.request()
+        looked_at(bilag, vendor)
+        assert len(vendor.standing) == 1, "it vanished, was released by a person, and went again"
+        looked_at(backup, vendor)
+        assert states(backup) == ["accepted"]
+        vendor.post_all()
+        looked_at(backup, vendor)
+        assert (states(backup), list(vendor.booked.values())) == (["exported"], [1])
