@@ -25,7 +25,6 @@ begin
       delete from bilag.export_runs r where r.id = any(array(
         select x.id from bilag.export_runs x
         where x.trigger = 'schedule' and x.status = 'succeeded' and x.item_count = 0 and x.finished_at < before
-          and not exists (select from bilag.export_items i where i.run_id = x.id)
           and not exists (select from bilag.export_runs y where y.retry_of = x.id)
           and not exists (select from bilag.export_files f where f.run_id = x.id)
           and not exists (select from bilag.export_lanes l where l.run_id = x.id)

@@ -155,6 +155,16 @@ def test_a_day_that_a_zone_never_had_gives_one_run(bilag: Bilag, worker: FakeWor
     assert periods(org) == [(None, "2011-12-29"), ("2011-12-30", "2011-12-31"), ("2012-01-01", "2012-01-01")]
 
 
+def test_a_day_that_a_zone_never_had_does_not_count_among_the_last_thirty_one(bilag: Bilag, worker: FakeWorker) -> None:
+    bilag.database.set_clock(datetime(2011, 12, 1, 20, 0, tzinfo=UTC))
+    org = bilag.organisation("Apia", time_zone="Pacific/Apia")
+    schedule(org, run_at="12:00", missed_run_policy="catch_up")
+    bilag.advance(days=40)
+    worker.tick()
+    assert len(runs(org)) == 31
+    assert_no_gap_and_no_overlap(org)
+
+
 def test_the_period_is_told_in_days_of_the_organisation(bilag: Bilag, org: Organisation, worker: FakeWorker) -> None:
     schedule(org, run_at="06:00", time_zone="Pacific/Auckland")  # 18:00 in Oslo, on the day before
     bilag.advance(days=2)

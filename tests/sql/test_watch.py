@@ -242,6 +242,22 @@ def test_a_run_that_takes_three_times_the_usual_is_told_until_it_ends(
     assert resolution(bilag, "export_slow") == "the run has ended"
 
 
+def test_runs_that_found_nothing_say_nothing_of_what_is_usual(
+    bilag: Bilag, org: Organisation, worker: FakeWorker
+) -> None:
+    quick_runs(bilag, org, worker, 3)
+    for _ in range(10):
+        org.request()
+        worker.work()
+        bilag.advance(seconds=1)
+    org.claim("C-1")
+    org.request()
+    worker.claim_one()
+    bilag.advance(seconds=100)
+    tick(bilag)
+    assert alerts(bilag, "export_slow") == []
+
+
 def test_of_two_runs_nobody_knows_what_is_usual_and_no_run_of_a_minute_is_slow(
     bilag: Bilag, org: Organisation, worker: FakeWorker
 ) -> None:
