@@ -16,15 +16,6 @@ $$;
 
 comment on function bilag_internal.vouchers_to_ask(bilag.reconciliations, integer) is 'The next vouchers of a reconciliation, in the order of its cursor.';
 
-create or replace function bilag_internal.reconciliation_due(integration_id uuid) returns timestamptz
-language sql stable
-as $$
-  select r.due_at from bilag.reconciliations r
-  where r.integration_id = reconciliation_due.integration_id and r.finished_at is null order by r.due_at limit 1
-$$;
-
-comment on function bilag_internal.reconciliation_due(uuid) is 'When a reconciliation of the lane goes on.';
-
 -- Called by advance() for lanes that have nothing to send and nothing to look at.
 create or replace function bilag_internal.ask_what_stands(integration_ids uuid[]) returns uuid[]
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp

@@ -1,4 +1,4 @@
-"""The vocabulary of the SQL tests: an organisation with claims. Its worker is driven by hand (sql/fake_worker.py).
+"""The vocabulary of the SQL tests: an organisation with claims. Its worker is driven by hand, `fake_worker.py`.
 
 The clock stands still at noon of Monday 2 March 2026 in Oslo until a test moves it.
 """

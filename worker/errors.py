@@ -46,7 +46,6 @@ class Executed(StrEnum):
 
     NO = "no"
     UNKNOWN = "unknown"
-    YES = "yes"
 
 
 class BilagError(Exception):

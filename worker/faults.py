@@ -1,6 +1,6 @@
 """One table from what happened on the line to what it means: a column for reads and one for writes.
 
-Requirement E1/E2 and architecture §6. A write whose treatment does not say ``NO`` may have been executed: it is looked
+Requirements E1 and E2. A write whose treatment does not say ``NO`` may have been executed: it is looked
 up before it is sent again. ``answered`` says that the system itself, not something before it, has spoken.
 An adapter that knows its vendor better hands :class:`worker.http.Http` its own rows, which win over these.
 """

@@ -1,4 +1,4 @@
-"""Retries inside one invocation of an adapter (requirement E, architecture §6). Knows no adapter and no database.
+"""Retries inside one invocation of an adapter (requirements E1 to E4 and E10). Knows no adapter and no database.
 
 A try that failed goes again when its error is not permanent and either says that nothing was executed, or the caller
 proves that nothing was (``prove_absent``). The waits of an invocation are drawn once, when it starts; a wait that the

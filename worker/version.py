@@ -7,7 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 CONTRACT = 1
 """The number of the agreement between this worker and the functions of ``bilag_internal``.
 
-A worker refuses to claim from a database that announces another one (architecture §4, `installation`).
+A worker refuses to claim from a database that announces another one (``bilag.installation``).
 """
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from worker.faults import Fault
 
 LONGEST_WAIT = 6 * 3600.0
-"""Seconds; a wait that a server asks for counts as this at the most (architecture §6)."""
+"""Seconds; a wait that a server asks for counts as this at the most."""
 
 
 class OnTheLine(Exception):

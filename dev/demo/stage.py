@@ -35,7 +35,6 @@ class Stage:
     server: Server
     systems: Systems
     organizations: list[Organization]
-    worker_log: Path
 
 
 @contextmanager
@@ -54,12 +53,12 @@ def stage() -> Iterator[Stage]:
                 load(connection, organization, access.settings, access.credential)
             # The worker logs in as a role of its own and acts as bilag_worker, which owns no table right.
             connection.execute(f"create role {WORKER_LOGIN} login in role bilag_worker")
-            with _worker(server.dsn(DATABASE, WORKER_LOGIN)) as log:
-                yield Stage(connection, server, systems, sample, log)
+            with _worker(server.dsn(DATABASE, WORKER_LOGIN)):
+                yield Stage(connection, server, systems, sample)
 
 
 @contextmanager
-def _worker(dsn: str) -> Iterator[Path]:
+def _worker(dsn: str) -> Iterator[None]:
     environment = os.environ | {
         "DATABASE_URL": dsn,
         "BILAG_ALLOWED_HTTP_HOSTS": "127.0.0.1",
@@ -78,7 +77,7 @@ def _worker(dsn: str) -> Iterator[Path]:
             ) as process,
         ):
             try:
-                yield log
+                yield
             finally:
                 process.terminate()
                 process.wait(40)

@@ -150,10 +150,6 @@ class Dial:
     def up(self) -> None:
         self._end("down")
 
-    @property
-    def is_down(self) -> bool:
-        return any(fault.name == "down" and fault.is_live for fault in self._standing)
-
     # -- afterwards ----------------------------------------------------------------------------------------------------
 
     def unused(self) -> list[str]:

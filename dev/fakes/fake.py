@@ -89,7 +89,7 @@ class Fake(Dial, ABC):
 
     def verbs(self) -> Mapping[str, Callable[..., Any]]:
         """What another process may ask for by name: the faults, and the accountant's hands."""
-        names = [name for name in vars(Dial) if not name.startswith("_") and name not in {"take", "is_down"}]
+        names = [name for name in vars(Dial) if not name.startswith("_") and name != "take"]
         return {name: getattr(self, name) for name in names}
 
     def down(self, *, refuse: bool = False) -> None:

@@ -17,7 +17,7 @@ Line = dict[str, Any]
 
 
 def line(reference: str, number: int, code: str, amount: str, /, **more: Any) -> Line:
-    """One line, shaped as contracts/xledger.md §1.6 proposes."""
+    """One line, shaped as the adapter shapes it."""
     node = {
         "trRegNumber": number,
         "transactionSource": {"code": "GL"},

@@ -1,4 +1,4 @@
-"""The fake Xledger answers as contracts/xledger.md §1.2 to §1.8 and §1.11 say that Xledger does."""
+"""The fake Xledger answers as Xledger does, as far as that is known."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from typing import Any
 
 
 class Verdict(StrEnum):
-    """What became of one voucher (architecture §5.6)."""
+    """What became of one voucher."""
 
     EXPORTED = "exported"
     ACCEPTED = "accepted"

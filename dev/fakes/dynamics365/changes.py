@@ -1,7 +1,6 @@
 """One transaction of Business Central: what was changed, and how to take it back.
 
-A single request is one transaction; so is a batch with ``Isolation: snapshot``, until application code commits
-(contracts/dynamics365.md A6, rule 5).
+A single request is one transaction; so is a batch with ``Isolation: snapshot``, until application code commits.
 """
 
 from __future__ import annotations

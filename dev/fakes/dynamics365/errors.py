@@ -1,7 +1,7 @@
 """What Business Central says when it refuses: ``{"error": {"code", "message"}}``, a correlation id in the message.
 
-contracts/dynamics365.md A7 has the shape, the codes [MS] and the sentences that are known; a status beside a code is
-there where it was observed, and an inference elsewhere.
+The shape, the codes [MS] and some of the sentences are known; a status beside a code is there where it was observed,
+and an inference elsewhere.
 """
 
 from __future__ import annotations

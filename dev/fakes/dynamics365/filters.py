@@ -1,7 +1,7 @@
 """OData's ``$filter``: read, checked against the entity type, and turned into a test of rows.
 
-contracts/dynamics365.md A9: strings in single quotes, a quote doubled; ``or`` across two fields is refused [MS]. Code
-fields are kept in upper case, and compared as they are kept. The sentences are inferences.
+Strings are in single quotes, a quote doubled; ``or`` across two fields is refused [MS]. Code fields are kept in upper
+case, and compared as they are kept. The sentences are inferences.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Xledger's import job: what moves rows from the import queue into the ledger, or says why it does not.
 
-The contract knows that an accepted mutation is not a posted voucher (contracts/xledger.md §1.6, §1.7): rows wait, the
-job validates whole vouchers by ``trRegNumber``, posts the good ones and leaves the others in the queue with a row in
-``glImportItemErrors``. It does not know a voucher that it has seen before: two copies waiting together become one
-voucher with all lines twice, a copy that comes later becomes a second voucher.
+An accepted mutation is not a posted voucher: rows wait, the job validates whole vouchers by ``trRegNumber``, posts the
+good ones and leaves the others in the queue with a row in ``glImportItemErrors``. The job does not know a voucher that
+it has seen before: two copies waiting together become one voucher with all lines twice, a copy that comes later becomes
+a second voucher.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Xledger's own limits, counted for real once they are switched on (contracts/xledger.md §1.3).
+"""Xledger's own limits, counted for real once they are switched on.
 
 Burst is 20 requests in 5 seconds; the number for concurrency is not published; credits come back at a moment that the
 error tells in ``extensions.resetAt``, whose exact format is unknown. All are off until a test sets them.

@@ -1,7 +1,7 @@
 """Xledger's connections: filters with suffix operators, cursors on every edge, and several ways to say "nothing".
 
-contracts/xledger.md §1.4, §1.5: at most 10,000 records per query; no ``endCursor``, the last edge's ``cursor`` goes
-into ``after``; an empty result has ``edges: null``, a null connection, or even ``data: null``.
+At most 10,000 records per query; no ``endCursor``, the last edge's ``cursor`` goes into ``after``; an empty result has
+``edges: null``, a null connection, or even ``data: null``.
 """
 
 from __future__ import annotations

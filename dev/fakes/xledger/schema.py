@@ -1,8 +1,8 @@
 """Xledger's GraphQL: the schema, its scalars, and how its errors look.
 
-Errors are ``{message, code?, extensions?}`` with ``code`` at the *top* level, and the HTTP status is usually 200
-(contracts/xledger.md §1.4). Money goes in as a string or a number and comes out as a string; datetimes are
-``YYYY-MM-DDTHH:mm:ss`` without an offset, in Norwegian local time (§1.5).
+Errors are ``{message, code?, extensions?}`` with ``code`` at the *top* level, and the HTTP status is usually 200. Money
+goes in as a string or a number and comes out as a string; datetimes are ``YYYY-MM-DDTHH:mm:ss`` without an offset, in
+Norwegian local time.
 """
 
 from __future__ import annotations

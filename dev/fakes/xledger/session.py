@@ -15,7 +15,7 @@ from dev.fakes.xledger.nodes import Id, Node
 from dev.fakes.xledger.schema import VendorError, VendorErrors
 
 MOST_NODES = 500
-"""Nodes in one mass mutation (contracts/xledger.md §1.3)."""
+"""Nodes in one mass mutation."""
 OWNERS_BELOW = ("LOWER", "ALL")
 """Values of ``ownerSet`` that include sub-entities; without one, a list is of the token's own entity. The names are
 seen in integrators' code, what they mean is an inference."""
