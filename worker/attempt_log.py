@@ -21,6 +21,8 @@ from worker.retry import Attempt
 Row = Mapping[str, Any]
 _MOST_WAITING = 10_000
 _MOST_AT_ONCE = 1_000
+_MOST_REFUSED = 5
+"""Rows that are refused one after the other, each by itself, before all that wait are let go."""
 FLUSH_SECONDS = 1.0
 _FAREWELL_SECONDS = 3.0
 
@@ -35,6 +37,7 @@ class AttemptLog:
         self._metrics = metrics
         self.first_call = FirstCall()
         self._rows: deque[Row] = deque(maxlen=most)
+        self._under_way: asyncio.Task[None] | None = None
 
     @property
     def waiting(self) -> int:
@@ -49,34 +52,57 @@ class AttemptLog:
         self._metrics.attempts.add(adapter=str(row["adapter_name"]), error_class=str(row["error_class"] or "none"))
 
     async def run(self) -> None:
-        """Flush each second until cancelled."""
+        """Flush each second until cancelled. A flush that is under way then goes on: :meth:`farewell` waits for it."""
         while True:
             await asyncio.sleep(FLUSH_SECONDS)
-            await self.flush()
+            self._under_way = asyncio.create_task(self.flush())
+            await asyncio.shield(self._under_way)
 
     async def flush(self) -> None:
-        """Write what waits. During an outage the rows wait on; a batch that the database refuses is let go."""
+        """Write what waits; during an outage it waits on. A row that is refused is let go, and costs no other.
+
+        Refused rows are told apart by halving. When several in a row stand alone, the database takes none: all go.
+        """
+        size, alone = _MOST_AT_ONCE, 0
         while self._rows:
-            batch = [self._rows.popleft() for _ in range(min(len(self._rows), _MOST_AT_ONCE))]
+            batch = [self._rows.popleft() for _ in range(min(len(self._rows), size))]
             try:
                 await self._send(batch)
             except Outage as error:
                 self._put_back(batch)
                 telemetry.debug("attempts.postponed", message=str(error), rows=len(batch))
                 return
+            except asyncio.CancelledError:
+                self._put_back(batch)
+                raise
             except Refusal as error:
-                self._metrics.dropped_rows.add(len(batch))
-                telemetry.warning("attempts.refused", message=str(error), rows=len(batch))
+                if len(batch) > 1:
+                    self._put_back(batch)
+                    size = len(batch) // 2
+                    continue
+                alone += 1
+                self._let_go(1 if alone < _MOST_REFUSED else 1 + self.waiting, error)
+            else:
+                size, alone = min(size * 2, _MOST_AT_ONCE), 0
 
     async def farewell(self) -> None:
         """The last flush, which may take a moment and no longer."""
         try:
             async with asyncio.timeout(_FAREWELL_SECONDS):
+                if self._under_way:
+                    await asyncio.gather(self._under_way, return_exceptions=True)
                 await self.flush()
         except TimeoutError:
             pass
         if self._rows:
             telemetry.warning("attempts.lost", rows=len(self._rows))
+
+    def _let_go(self, count: int, error: Refusal) -> None:
+        """Give up the row at hand, and with it, when ``count`` is more than one, all that wait."""
+        if count > 1:
+            self._rows.clear()
+        self._metrics.dropped_rows.add(count)
+        telemetry.warning("attempts.refused", message=str(error), rows=count)
 
     def _put_back(self, batch: list[Row]) -> None:
         room = (self._rows.maxlen or len(batch)) - len(self._rows)

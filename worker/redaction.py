@@ -22,11 +22,20 @@ LONGEST_MESSAGE = 500
 _MOST_KNOWN = 4096
 _SHORTEST_SECRET = 6
 
-_NAMES = "api[_-]?key|access[_-]?token|refresh[_-]?token|client[_-]?(?:secret|assertion)|password|passwd"
+_NAMES = (
+    "api[_-]?key|subscription[_-]?key|private[_-]?key|(?:access|refresh|id|auth)[_-]?token|client[_-]?(?:secret|assertion)"
+    r"|password|passwd|(?<![\w-])(?:secret|token)"
+)
+_OPEN = r"\\?['\"]?\s*[:=]\s*[\[(]{0,2}(?:b?\\?['\"])?"
+"""What may stand between the name and its value, in a header, a form, JSON, or JSON inside JSON."""
+_PARAMETER = r"[\w.-]+=\\?\"?[^\s,\"\\]*\\?\"?"
+_VALUE = rf"(?:{_PARAMETER}(?:,\s*{_PARAMETER})*|[^\s'\"\\,;}}\]]+)"
+"""What follows a scheme: one word for "Basic", parameters for "Digest"."""
 _FORMS = (
+    (rf"((?:proxy-)?authorization{_OPEN})(?:[a-z][\w-]*(?:\s+|%20|\+))?{_VALUE}", rf"\1{MASK}"),
     (r"\b(bearer|basic|token)(\s+)[\w.~+/=-]{6,}", rf"\1\2{MASK}"),
-    (r"((?:proxy-)?authorization['\"]?\s*[:=]\s*b?['\"]?)(?!bearer|basic|token)[^\s'\",;}]+", rf"\1{MASK}"),
-    (rf"((?:{_NAMES})\\?['\"]?\s*[:=]\s*\\?b?['\"]?)[^\s'\"\\,;&}}]+", rf"\1{MASK}"),
+    (rf"((?:{_NAMES}){_OPEN})[^\s'\"\\,;&}}\]]+", rf"\1{MASK}"),
+    (rf"((?:set-)?cookie{_OPEN})[\w.-]{{1,80}}=[^\s'\"\\;]+(?:;\s*[\w.-]{{1,80}}=[^\s'\"\\;]+)*", rf"\1{MASK}"),
     (r"(\b[a-z][a-z0-9+.-]{1,20}://[^\s:/@]{0,100}:)[^\s@/]{1,500}@", rf"\1{MASK}@"),
 )
 _SENSITIVE = r"(^|_|-)(authorization|password|passwd|secret|api_?key|access_?token|refresh_?token)$"

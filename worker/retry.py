@@ -70,7 +70,8 @@ async def with_retry(
     """Call ``fn`` until it succeeds, fails for good, or the slots or the budget are used up; raise the last error.
 
     ``writes`` says whether a try that this function has to cut off may have changed something at the other side.
-    ``on_attempt`` is called after every try; what it raises is dropped, for it must not hide what it was to log.
+    ``on_attempt`` is called after every try, also one that is cut off; what it raises is dropped, for it must not hide
+    what it was to log.
     ``prove_absent`` is asked about an error after which it is not known whether the call was executed: true means
     that it surely was not. The error then says so (``executed`` is ``NO``), also when no slot is left; false, or a
     failure to find out, raises the error as it is, in doubt.
@@ -122,6 +123,9 @@ class _Invocation(Generic[T]):
         began = self._options.clock()
         try:
             result = await self._in_time()
+        except asyncio.CancelledError:
+            self._tell(Timeout("cut off before its answer", executed=self._unheard), began)
+            raise
         except Exception as error:
             self._tell(describe(error), began)
             raise
@@ -156,8 +160,12 @@ class _Invocation(Generic[T]):
         except TimeoutError:
             if not timer.expired():
                 raise
-            executed = Executed.UNKNOWN if self._writes else Executed.NO
-            raise Timeout(f"no answer within {limit:g} seconds", executed=executed) from None
+            raise Timeout(f"no answer within {limit:g} seconds", executed=self._unheard) from None
+
+    @property
+    def _unheard(self) -> Executed:
+        """Whether a try without an end was executed."""
+        return Executed.UNKNOWN if self._writes else Executed.NO
 
     async def _is_absent(self, error: BilagError) -> bool:
         if self._prove_absent is None:

@@ -92,14 +92,18 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def retry_after(value: str | None, now: datetime | None = None) -> float | None:
-    """The seconds to wait that a Retry-After header asks for: a number or an HTTP date; ``None`` if it is neither."""
+    """The seconds to wait that a Retry-After header asks for: a number or an HTTP date; ``None`` if it is neither.
+
+    The third form of an HTTP date, asctime's, names no zone: all of them are GMT (RFC 9110, 5.6.7).
+    """
     if value is None:
         return None
     try:
         seconds = float(value)
     except ValueError:
         try:
-            seconds = (parsedate_to_datetime(value) - (now or datetime.now(UTC))).total_seconds()
-        except (ValueError, TypeError):  # TypeError: a date without a zone
+            at = parsedate_to_datetime(value)
+        except (ValueError, OverflowError):  # OverflowError: a year that no calendar has
             return None
+        seconds = ((at if at.tzinfo else at.replace(tzinfo=UTC)) - (now or datetime.now(UTC))).total_seconds()
     return min(max(seconds, 0.0), LONGEST_WAIT) if math.isfinite(seconds) else None

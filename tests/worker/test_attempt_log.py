@@ -10,6 +10,7 @@ import pytest
 
 from tests.virtual_time import VIRTUAL_TIME
 from tests.worker.stub_database import a_job
+from worker import telemetry
 from worker.attempt_log import AttemptLog, Row, row_of
 from worker.database import Outage, Refusal
 from worker.errors import Executed, Unavailable
@@ -84,14 +85,45 @@ async def test_when_too_many_wait_the_oldest_go_and_are_counted() -> None:
     assert metrics.dropped_rows.values == {(): 3}
 
 
-async def test_a_batch_that_the_database_refuses_is_let_go() -> None:
+class Choosy(Sink):
+    """Refuses every batch that holds one of these rows."""
+
+    def __init__(self, *refused: int) -> None:
+        super().__init__()
+        self.refused, self.calls = set(refused), 0
+
+    async def __call__(self, rows: Sequence[Row]) -> None:
+        self.calls += 1
+        if self.refused & {row["attempt_number"] for row in rows}:
+            raise Refusal("no such column")
+        await super().__call__(rows)
+
+    @property
+    def written(self) -> list[int]:
+        return [row["attempt_number"] for batch in self.batches for row in batch]
+
+
+async def test_a_row_that_the_database_refuses_is_let_go_and_costs_no_other() -> None:
     metrics = Metrics()
-    sink = Sink(Refusal("no such column"))
+    sink = Choosy(7, 33)
     log = AttemptLog(sink, metrics)
-    log.record(a_row(1))
+    for number in range(100):
+        log.record(a_row(number))
     await log.flush()
+    assert sink.written == [number for number in range(100) if number not in (7, 33)]
     assert log.waiting == 0
-    assert metrics.dropped_rows.values == {(): 1}
+    assert metrics.dropped_rows.values == {(): 2}
+
+
+async def test_a_database_that_refuses_every_row_is_not_asked_about_each() -> None:
+    metrics = Metrics()
+    sink = Choosy(*range(1000))
+    log = AttemptLog(sink, metrics)
+    for number in range(1000):
+        log.record(a_row(number))
+    await log.flush()
+    assert (sink.written, log.waiting, metrics.dropped_rows.values) == ([], 0, {(): 1000})
+    assert sink.calls < 20
 
 
 async def test_the_farewell_flushes_what_waits_and_does_not_wait_for_ever() -> None:
@@ -109,6 +141,38 @@ async def test_the_farewell_flushes_what_waits_and_does_not_wait_for_ever() -> N
     began = asyncio.get_running_loop().time()
     await deaf.farewell()
     assert asyncio.get_running_loop().time() - began < 5
+
+
+async def test_a_flush_that_is_under_way_when_the_worker_ends_is_waited_for() -> None:
+    written: list[Row] = []
+
+    async def slow(rows: Sequence[Row]) -> None:
+        await asyncio.sleep(1)
+        written.extend(rows)
+
+    log = AttemptLog(slow, Metrics())
+    flushing = asyncio.create_task(log.run())
+    log.record(a_row(1))
+    await asyncio.sleep(1.5)
+    log.record(a_row(2))
+    flushing.cancel()
+    await asyncio.gather(flushing, return_exceptions=True)
+    await log.farewell()
+    assert [row["attempt_number"] for row in written] == [1, 2]
+
+
+async def test_what_the_farewell_had_no_time_for_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[tuple[str, int]] = []
+    monkeypatch.setattr(telemetry, "warning", lambda event, rows: said.append((event, rows)))
+
+    async def hang(_rows: Sequence[Row]) -> None:
+        await asyncio.sleep(3600)
+
+    log = AttemptLog(hang, Metrics())
+    for number in range(3):
+        log.record(a_row(number))
+    await log.farewell()
+    assert said == [("attempts.lost", 3)]
 
 
 def test_a_row_of_a_failed_attempt_says_what_failed_and_no_total() -> None:

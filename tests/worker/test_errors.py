@@ -30,7 +30,7 @@ def test_the_tree_in_the_docstring_is_the_tree() -> None:
 
 
 def test_a_message_is_redacted_scrubbed_and_cut_as_the_error_is_made() -> None:
-    error = AdapterError("Authorization: token s3cr3t-s3cr3t\x00\ud800" + "x" * 600)
+    error = AdapterError("Authorization: token s3cr3t-s3cr3t \x00\ud800" + "x" * 600)
     assert "s3cr3t" not in str(error)
     assert not {"\x00", "\ud800"} & set(error.message)
     assert len(error.message) == 500

@@ -135,14 +135,27 @@ async def test_a_defect_of_ours_is_told_and_raised_as_it_is() -> None:
     ]
 
 
-async def test_a_cancelled_invocation_ends_at_once() -> None:
+@pytest.mark.parametrize(("writes", "executed"), [(True, Executed.UNKNOWN), (False, Executed.NO)])
+async def test_a_cancelled_invocation_ends_at_once_and_its_try_is_told(writes: bool, executed: Executed) -> None:
     call, told = Hang(), list[Attempt]()
-    task = asyncio.create_task(with_retry(call, options(), on_attempt=told.append))
+    task = asyncio.create_task(with_retry(call, options(), writes=writes, on_attempt=told.append))
     await asyncio.sleep(1)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert (call.tries, told) == (1, [])
+    assert call.tries == 1
+    assert [(attempt.number, type(attempt.error), attempt.duration) for attempt in told] == [(1, errors.Timeout, 1)]
+    assert told[0].error is not None
+    assert told[0].error.executed is executed
+
+
+async def test_what_is_cancelled_in_a_wait_between_two_tries_is_no_try() -> None:
+    told = list[Attempt]()
+    task = asyncio.create_task(with_retry(Script(read(503)), options(), on_attempt=told.append))
+    await asyncio.sleep(0.5)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert [attempt.number for attempt in told] == [1]
 
 
 async def test_an_unreadable_credential_is_fetched_again_and_a_missing_one_is_not() -> None:

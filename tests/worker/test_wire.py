@@ -73,7 +73,11 @@ NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
         ("99999999", 6 * 3600),
         ("nan", None),
         ("soon", None),
-        ("Sun, 01 Mar 2026 12:00:20", None),
+        ("Sunday, 01-Mar-26 12:00:20 GMT", 20),
+        ("Sun Mar  1 12:00:20 2026", 20),
+        ("Sun, 01 Mar 99999999999999999999 12:00:20 GMT", None),
+        ("Sun, 01 Mar 2026 12:00:20 +99999999999999999999", None),
+        ("9" * 400, None),
     ],
 )
 def test_retry_after_is_seconds_or_a_date_and_six_hours_at_the_most(value: str | None, seconds: float | None) -> None:
