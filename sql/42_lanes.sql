@@ -22,10 +22,10 @@ begin
   if work is null then
     return null;
   end if;
-  -- greatest() passes nulls over: what is not open or paused holds nothing back.
+  -- greatest() passes nulls over: what is not open, quiet or paused holds nothing back.
   return (
     select case when c.enabled and (c.paused_at is null or c.paused_until is not null)
-      then greatest(work, lane.circuit_open_until, case when c.paused_at is not null then c.paused_until end) end
+      then greatest(work, lane.circuit_open_until, lane.quiet_until, case when c.paused_at is not null then c.paused_until end) end
     from bilag.integration_config c
     where c.id = lane.integration_id);
 end $$;

@@ -190,7 +190,7 @@ begin
   select r.* into run from bilag.export_runs r where r.id = run.id for update;
   if run.status = 'waiting' and run.due_at < 'infinity' then
     update bilag.export_runs r set due_at = bilag_internal.now() where r.id = run.id;
-    update bilag.export_lanes l set circuit_open_until = null where l.integration_id = run.integration_id;
+    update bilag.export_lanes l set circuit_open_until = null, quiet_until = null where l.integration_id = run.integration_id;
     perform bilag_internal.wake_lanes(array[run.integration_id]);
     perform pg_notify('bilag_wake', '');
     perform bilag_internal.audit(run.org_id, 'run.retried', run.integration_type, run.id);

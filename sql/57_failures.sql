@@ -8,6 +8,7 @@ declare
   report record;
   pause_for interval;
   nth integer;
+  of_credential boolean;
 begin
   for report in
     select l.integration_id, l.org_id, l.integration_type, l.run_id, l.failures as lane_failures, l.credential_version as handed, c.credential_version, x.results, r.failures as run_failures,
@@ -20,9 +21,16 @@ begin
     where jsonb_typeof(x.failure) = 'object'
     order by l.integration_id
   loop
-    -- least() passes null over.
-    pause_for := case when report.retry_after is not null then make_interval(secs => least(report.retry_after, 6 * 3600)) end;
-    if report.reason_code like 'credential_%' and report.error ->> 'errorClass' = 'permanent' then
+    -- The wait that the server asks for, six hours at the most. Until then the lane is quiet: a look would be refused like a batch.
+    pause_for := case when report.retry_after is not null then make_interval(secs => least(report.retry_after, 6 * 3600))
+      when report.reason_code = 'rate_limited' then interval '1 minute' end;
+    if pause_for is not null then
+      update bilag.export_lanes l set quiet_until = greatest(l.quiet_until, bilag_internal.now() + pause_for)
+      where l.integration_id = report.integration_id;
+    end if;
+    -- Missing, expired or refused; one that could not be read is a failure that passes, like any other.
+    of_credential := coalesce(report.reason_code like 'credential_%' and report.error ->> 'errorClass' = 'permanent', false);
+    if of_credential then
       -- A credential that was replaced while the job ran has not been tried yet.
       continue when report.handed is distinct from report.credential_version;
       perform bilag_internal.pause(array(
@@ -51,18 +59,15 @@ begin
     end if;
     continue when report.run_id is null;
 
-    if report.error ->> 'errorClass' = 'permanent' and coalesce(report.reason_code, '') not like 'credential_%' then
+    if report.error ->> 'errorClass' = 'permanent' and not of_credential then
       update bilag.export_runs r set error = report.error where r.id = report.run_id;
       perform bilag_internal.finish_runs(array[report.run_id], forced => true);
       continue;
     end if;
-    nth := case when report.reason_code = 'rate_limited' or report.reason_code like 'credential_%'
-      then report.run_failures else report.run_failures + 1 end;
-    if report.reason_code = 'rate_limited' then
-      pause_for := coalesce(pause_for, interval '1 minute');
-    elsif report.reason_code like 'credential_%' then
+    nth := case when report.reason_code = 'rate_limited' or of_credential then report.run_failures else report.run_failures + 1 end;
+    if of_credential then
       pause_for := coalesce(pause_for, interval '1 second');
-    else
+    elsif report.reason_code is distinct from 'rate_limited' then
       select greatest(s.wait, pause_for) into pause_for from bilag.retry_schedule s where s.failure = nth;
       if not found then
         update bilag.export_runs r set error = report.error || jsonb_build_object('isRetryable', false) where r.id = report.run_id;

@@ -33,10 +33,12 @@ begin
       reason := integration.paused_reason_code; since := integration.paused_at; until := integration.paused_until;
     elsif run.status = 'waiting' then
       reason := run.waiting_reason_code; since := run.waiting_since;
-      until := case when run.due_at < 'infinity' then greatest(run.due_at, lane.circuit_open_until) else (
+      until := case when run.due_at < 'infinity' then run.due_at else (
         select min(i.next_look_at) from bilag.export_items i where i.run_id = run.id and i.next_look_at is not null) end;
-    elsif lane.circuit_open_until > bilag_internal.now() then
-      reason := 'circuit_open'; since := run.enqueued_at; until := lane.circuit_open_until;
+      until := case when until is not null then greatest(until, lane.circuit_open_until, lane.quiet_until) end;
+    elsif greatest(lane.circuit_open_until, lane.quiet_until) > bilag_internal.now() then
+      reason := case when lane.circuit_open_until > bilag_internal.now() then 'circuit_open' else 'rate_limited' end;
+      since := run.enqueued_at; until := greatest(lane.circuit_open_until, lane.quiet_until);
     end if;
   end if;
   return jsonb_build_object(

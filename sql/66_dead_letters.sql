@@ -20,6 +20,10 @@ declare
 begin
   perform bilag_internal.close_dead_letter_alerts();
   if letter ->> 'runId' is not null then
+    if not exists (select from bilag.export_runs r where r.id = (letter ->> 'runId')::uuid) then
+      perform bilag_internal.complain('KB004', format('The run of dead letter %s does not exist any more, so there is nothing to do again.',
+        dead_letter_id), 'discard it; its claims go with the next export.');
+    end if;
     return 'run ' || bilag.retry_export((letter ->> 'runId')::uuid);
   end if;
   if letter ->> 'reasonCode' = 'webhook_undelivered' then

@@ -62,6 +62,7 @@ select o.name as organization, c.integration_type, coalesce(c.display_name, t.di
     when not c.enabled then 'disabled'
     when c.paused_at is not null and coalesce(c.paused_until, 'infinity') > (select bilag_internal.clock_now()) then 'paused: ' || coalesce(c.paused_reason, c.paused_reason_code, '')
     when l.circuit_open_until > (select bilag_internal.clock_now()) then 'circuit open until ' || to_char(l.circuit_open_until, 'HH24:MI:SS')
+    when l.quiet_until > (select bilag_internal.clock_now()) then 'asked to wait until ' || to_char(l.quiet_until, 'HH24:MI:SS')
     when l.lease_until > (select bilag_internal.clock_now()) then 'exporting'
     when r.status = 'waiting' then 'waiting: ' || r.waiting_reason_code
     when l.due_at <= (select bilag_internal.clock_now()) then 'due'

@@ -93,10 +93,11 @@ as $$
         when not c.enabled then 'integration_disabled'
         when c.paused_at is not null and coalesce(c.paused_until, 'infinity') > bilag_internal.now() then c.paused_reason_code
         when l.circuit_open_until > bilag_internal.now() then 'circuit_open'
+        when l.quiet_until > bilag_internal.now() then 'rate_limited'
         when r.status = 'waiting' then case when r.error is null then 'in_doubt' else 'retry_later' end
       end as reason_code,
       coalesce(h.paused_at, c.paused_at, r.requested_at) as since,
-      case when h.paused_at is null and c.enabled then greatest(r.due_at, l.circuit_open_until, c.paused_until) end as until
+      case when h.paused_at is null and c.enabled then greatest(r.due_at, l.circuit_open_until, l.quiet_until, c.paused_until) end as until
   ) as w
   where c.id = r.integration_id and r.finished_at is null and w.reason_code is not null
 $$;

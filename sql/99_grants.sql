@@ -105,7 +105,7 @@ grant select on
 -- A lane without its lease token: whoever holds that may speak as the worker.
 grant select (
     integration_id, org_id, integration_type, run_id, due_at, lease_until, leased_at, leased_by, deliver_until, deliveries, in_flight,
-    sending, voucher_number_last, failures, circuit_open_until)
+    sending, voucher_number_last, failures, circuit_open_until, quiet_until)
   on bilag.export_lanes to authenticated, bilag_observer;
 
 -- What a finance_admin may write. `booked` and `approved_in` of a claim are the machinery's.

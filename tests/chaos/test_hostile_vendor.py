@@ -7,6 +7,7 @@ from typing import Any
 
 from dev.fakes import XledgerFake
 from tests.chaos.obstacles import WRITE
+from tests.fix_bilag import Line
 from tests.flow.installation import Installation
 from tests.flow.stories import story
 
@@ -72,11 +73,26 @@ def test_maintenance_for_hours_is_survived_on_the_schedule(here: Installation, e
 
 
 @story(hasty=True)
-def test_a_nul_in_the_vendors_words_loses_no_outcome(here: Installation, erp: XledgerFake) -> None:
-    org = here.organisation(claims=100)
+def test_a_nul_in_the_words_about_one_of_a_hundred_vouchers_loses_no_outcome(
+    here: Installation, erp: XledgerFake
+) -> None:
+    org = here.organisation(claims=99)
     org.map("Mystery", "9999")
+    org.claim("BAD", Line("Mystery", "10.00"))
     message = "account.code: No value matching owner 1, code '9999'.\x00 Sorry\x00"
     erp.answer_200_with_errors(message=message, on=WRITE)
+    org.request()
+    here.worker()
+    verdict = here.until_right()
+    assert (verdict.booked, verdict.rejected) == (99, 1)
+    told = here.database.sql("select claim_number, reason from bilag.claim_exports where state = 'rejected'")
+    assert told == [("BAD", message.replace("\x00", "\ufffd"))]
+
+
+@story(hasty=True)
+def test_a_nul_in_an_error_that_names_no_voucher_rejects_none(here: Installation, erp: XledgerFake) -> None:
+    org = here.organisation(claims=100)
+    erp.answer_200_with_errors(message="Something\x00 is wrong", on=WRITE)
     org.request()
     here.worker()
     assert here.until_right().booked == 100

@@ -1,7 +1,8 @@
 """Two verbs at once on one lane, the first paused before its commit: in every order, everything still ends well.
 
-Each pair meets a run in the middle of its life: two vouchers booked, two in doubt, two in a worker's hands. Whatever
-the two do, no claim may be lost or booked twice, no lane may die, and no deadlock may come of it.
+Each pair meets a run in the middle of its life: two vouchers booked, two in doubt, two in a worker's hands; behind it is
+one that was cancelled and can be retried. Whatever the two do, no claim may be lost or booked twice, no lane may die, and
+no deadlock may come of it.
 """
 
 from __future__ import annotations
@@ -20,12 +21,12 @@ from tests.chaos import LONG
 from tests.fix_bilag import NOON, Organisation
 from tests.fix_postgres import Connection, Database, copied
 from tests.flow.patience import until
-from tests.sql.fake_worker import FakeWorker, Item, Job, report
+from tests.sql.fake_worker import FakeWorker, Item, Job, failed, report
 
 Pair = tuple[Connection, Connection]
 Ground = tuple[Database, Pair, tuple[FakeWorker, FakeWorker]]
 
-VERBS = ("request", "retry", "cancel", "pause", "resolve", "settle", "tick", "claim", "reverse", "release")
+VERBS = ("request", "again", "retry", "cancel", "pause", "resolve", "settle", "tick", "claim", "reverse", "release")
 
 
 class Race:
@@ -40,6 +41,8 @@ class Race:
         self.org.connection.close()
         self.worker, self.other = workers
         self.booked = Counter[str]()
+        self.cancelled = self.org.request()
+        database.sql("select bilag.cancel_export(%s)", self.cancelled)
         self.run = self.org.request()
         booked, lost, self.in_hand = self._three_batches()
         assert (len(booked["items"]), len(lost["items"]), len(self.in_hand["items"])) == (2, 2, 2)
@@ -64,6 +67,7 @@ class Race:
             self.post(self.in_hand)
         queries: dict[str, tuple[LiteralString, tuple[Any, ...]]] = {
             "request": ("select bilag.request_export(%s, 'xledger')", (self.org.id,)),
+            "again": ("select bilag.retry_export(%s)", (self.cancelled,)),
             "retry": ("select bilag.retry_export(%s)", (self.run,)),
             "cancel": ("select bilag.cancel_export(%s)", (self.run,)),
             "pause": ("select bilag.pause_integration(%s, 'xledger', 'race')", (self.org.id,)),
@@ -91,6 +95,10 @@ class Race:
                 self.claimed += [row[0] for row in rows if row[0]]
 
         return act
+
+    def fail(self) -> None:
+        """The batch in hand does not get through: the run waits, and a person may hurry it."""
+        self.worker.settle(self.in_hand, "unsent", failure=failed(), release=True)
 
     def run_both(self, first: str, second: str) -> None:
         """The first acts and does not commit; the second acts, or waits; the first commits, then the second."""
@@ -176,12 +184,17 @@ def ground(server: Server, template: str) -> Iterator[Ground]:
 
 
 def cases() -> Iterator[tuple[str, str, str]]:
-    """Every pair in both orders; a lease that is lost matters to those who take lanes over. The long form: all."""
+    """Every pair in both orders; a lease that is lost matters to those who take lanes over. The long form: all.
+
+    ``waiting``: there is no lease, the run waits after a failure. Only then does a retry of it do anything.
+    """
     for first, second in product(VERBS, VERBS):
         taking = "tick" in (first, second) or "claim" in (first, second)
         for lease in ("held", "lost"):
             if LONG or taking == (lease == "lost"):
                 yield first, second, lease
+        if "retry" in (first, second) and "settle" not in (first, second):
+            yield first, second, "waiting"
 
 
 @pytest.mark.parametrize(("first", "second", "lease"), list(cases()))
@@ -191,5 +204,7 @@ def test_two_verbs_at_once_lose_and_double_nothing(ground: Ground, first: str, s
     race = Race(*ground)
     if lease == "lost":
         database.sql("select bilag_internal.advance_clock('61 s')")
+    if lease == "waiting":
+        race.fail()
     race.run_both(first, second)
     race.ends_well()

@@ -93,8 +93,9 @@ def restored_elsewhere(here: Installation, erp: XledgerFake, dump: Path, org: Te
             there.tenants.append(again)
             there.give_credential(again)
             again.request()
-            there.worker()
-            assert there.until_right().booked == CLAIMS
+            assert there.worker("--drain").ended() == 0
+            verdict = there.verdict()
+            assert (verdict.is_right, verdict.booked) == (True, CLAIMS), verdict
         finally:
             there.close()
 

@@ -15,7 +15,8 @@ with looks as (
   update bilag.export_runs r set due_at = now()
   where r.finished_at is null and r.due_at > now() and r.due_at < 'infinity'
 ), lanes as (
-  update bilag.export_lanes l set circuit_open_until = null where l.circuit_open_until is not null
+  update bilag.export_lanes l set circuit_open_until = null, quiet_until = null
+  where l.circuit_open_until is not null or l.quiet_until is not null
 )
 select 1"""
 """What waits is due now. Neither a lease nor what proves an absence is touched."""
