@@ -1,8 +1,8 @@
 """Two verbs at once on one lane, the first paused before its commit: in every order, everything still ends well.
 
-Each pair meets a run in the middle of its life: two vouchers booked, two in doubt, two in a worker's hands; behind it is
-one that was cancelled and can be retried. Whatever the two do, no claim may be lost or booked twice, no lane may die, and
-no deadlock may come of it.
+Each pair meets a run in the middle of its life: two vouchers booked, two in doubt, two in a worker's hands; behind it
+is one that was cancelled and can be retried. Whatever the two do, no claim may be lost or booked twice, no lane may
+die, and no deadlock may come of it.
 """
 
 from __future__ import annotations

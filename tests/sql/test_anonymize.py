@@ -121,8 +121,8 @@ def test_the_name_goes_from_what_logs_alerts_refusals_runs_and_exclusions_say(
         text,
     )
     database.sql("update bilag.export_runs set note = %s, error = %s", f"asked by {NAME}", Jsonb({
-        "correlationId": str(uuid4()), "errorClass": "permanent", "httpStatus": 422, "adapterName": "xledger", "attempt": 1,
-        "message": text, "isRetryable": False}))  # fmt: skip
+        "correlationId": str(uuid4()), "errorClass": "permanent", "httpStatus": 422, "adapterName": "xledger",
+        "attempt": 1, "message": text, "isRetryable": False}))  # fmt: skip
     database.sql(
         "insert into bilag.claim_exclusions (integration_id, claim_id, org_id, reason)"
         " select id, %s, org_id, %s from bilag.integration_config",

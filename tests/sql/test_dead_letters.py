@@ -87,8 +87,8 @@ def test_the_letter_of_a_run_that_was_deleted_since_can_only_be_discarded(
 ) -> None:
     run = org.request()
     bilag.database.sql(
-        "select bilag_internal.bury(jsonb_build_object('queue', 'bilag_exports', 'message', '{}'::jsonb, 'runId', %s::text,"
-        " 'reasonCode', 'too_many_deliveries', 'reasonParams', jsonb_build_object('deliveries', 10)))",
+        "select bilag_internal.bury(jsonb_build_object('queue', 'bilag_exports', 'message', '{}'::jsonb,"
+        " 'runId', %s::text, 'reasonCode', 'too_many_deliveries', 'reasonParams', '{}'::jsonb))",
         str(run),
     )
     bilag.database.sql("delete from bilag.export_runs where id = %s", run)

@@ -61,11 +61,11 @@ def stored(org: Organisation, request: pytest.FixtureRequest) -> LiteralString:
 
 @pytest.mark.parametrize("stored", STORED, indirect=True)
 def test_what_is_no_failure_is_not_stored_as_one(org: Organisation, stored: LiteralString) -> None:
-    lacking = [{key: value for key, value in WHOLE.items() if key != missing} for missing in WHOLE]
-    for error in [*({**WHOLE, **change} for change in WRONG), *lacking, None, [], "HTTP 503", 503, {}]:
+    wrong: list[Any] = [{**WHOLE, **change} for change in WRONG]
+    wrong += [{key: value for key, value in WHOLE.items() if key != missing} for missing in WHOLE]
+    for error in [*wrong, None, [], "HTTP 503", 503, {}]:
         with pytest.raises(psycopg.errors.CheckViolation, match="error_has_the_seven_keys"):
             org.database.sql(stored, Jsonb(error))
-            pytest.fail(f"{error} was stored")
 
 
 @pytest.mark.parametrize("stored", STORED, indirect=True)

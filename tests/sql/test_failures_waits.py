@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
+from typing import Any, LiteralString
 from uuid import UUID
 
 import pytest
@@ -110,9 +110,9 @@ def test_a_vault_that_does_not_answer_is_asked_on_the_schedule_and_the_run_then_
     ],
 )
 def test_a_dba_changes_the_schedule_by_changing_its_rows(
-    bilag: Bilag, org: Organisation, worker: FakeWorker, change: str, waits: list[int | None]
+    bilag: Bilag, org: Organisation, worker: FakeWorker, change: LiteralString, waits: list[int | None]
 ) -> None:
-    org.database.sql(change)  # type: ignore[arg-type]
+    org.database.sql(change)
     org.claim("C-1")
     run = org.request()
     seen: list[Any] = []
