@@ -78,7 +78,7 @@ insert into bilag.alert_kinds (kind, severity, meaning, runbook) values
   ('run_failed', 'warning', 'A run failed.', 'Read its error in bilag.export_runs; correct; retry_export.'),
   ('circuit_open', 'warning', 'An accounting system failed several times in a row.', 'Nothing, or ask the vendor; it is probed by itself.'),
   ('dead_letter', 'warning', 'A message or a run was set aside.', 'See bilag.dead_letters: redrive or discard; that resolves it.'),
-  ('server_changed', 'critical', 'The database server is another one than before: restored or failed over.', 'For a day nothing is sent before it is looked up; see what a restore asks for in docs/operations.md.'),
+  ('server_changed', 'critical', 'The database server or its tables are others than before: restored or failed over.', 'For a day nothing is sent before it is looked up; see what a restore asks for in docs/operations.md.'),
   ('integration_unreachable', 'warning', 'Health checks of an integration fail.', 'Ask the vendor; it resolves by itself.'),
   ('credential_expiring', 'warning', 'A credential is about to expire.', 'Make a new one and set it.'),
   ('schedule_drift', 'warning', 'A scheduled run started more than five minutes late, has not started, or was missed.', 'See bilag.schedule_drift and bilag.workers; it resolves when a later scheduled run starts in time.'),

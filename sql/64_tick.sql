@@ -7,21 +7,24 @@ as $$ select bilag_internal.recognise_server() $$;
 
 comment on function bilag_internal.after_migrate() is 'Called by migrate: a dump of a database that no worker has met yet knows where it came from, too.';
 
-create or replace function bilag_internal.server_identity(out system_identifier text, out timeline integer, out database_oid oid)
+create or replace function bilag_internal.server_identity(out system_identifier text, out timeline integer, out database_oid oid, out table_oid oid)
 language sql stable security definer set search_path = pg_catalog, pg_temp
 as $$
   select (select c.system_identifier::text from pg_control_system() c),
     -- The timeline is in the name of the WAL file that is written; pg_control_checkpoint() learns of it only at a checkpoint.
     case when not pg_is_in_recovery() then ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::integer end,
-    (select d.oid from pg_database d where d.datname = current_database())
+    (select d.oid from pg_database d where d.datname = current_database()),
+    -- pg_restore into the same database makes the tables anew, and the row says in which of them it lies.
+    (select i.tableoid from bilag.installation i)
 $$;
 
-comment on function bilag_internal.server_identity() is 'Which server, which timeline, which database this is.';
+comment on function bilag_internal.server_identity() is 'Which server, which timeline, which database, which tables these are.';
 
 create or replace function bilag_internal.server_is_known() returns boolean
 language sql stable security definer set search_path = pg_catalog, pg_temp
 as $$
-  select (h.system_identifier, h.timeline, h.database_oid) is not distinct from (s.system_identifier, s.timeline, s.database_oid)
+  select (h.system_identifier, h.timeline, h.database_oid, h.table_oid)
+    is not distinct from (s.system_identifier, s.timeline, s.database_oid, s.table_oid)
   from bilag.installation h cross join bilag_internal.server_identity() s
 $$;
 
@@ -40,18 +43,21 @@ begin
   select i.* into was from bilag.installation i for update;
   select * into now_at from bilag_internal.server_identity();
   update bilag.installation i
-  set system_identifier = now_at.system_identifier, timeline = now_at.timeline, database_oid = now_at.database_oid;
+  set system_identifier = now_at.system_identifier, timeline = now_at.timeline, database_oid = now_at.database_oid, table_oid = now_at.table_oid;
   if was.system_identifier is not null
-    and (was.system_identifier, was.timeline, was.database_oid)
-      is distinct from (now_at.system_identifier, now_at.timeline, now_at.database_oid) then
+    -- An installation that is older than the column has not written its tables down yet.
+    and (was.system_identifier, was.timeline, was.database_oid, coalesce(was.table_oid, now_at.table_oid))
+      is distinct from (now_at.system_identifier, now_at.timeline, now_at.database_oid, now_at.table_oid) then
     perform bilag_internal.look_before_sending(bilag_internal.now() - interval '7 days');
     perform bilag_internal.raise_alert('server_changed', 'installation', null, null,
-      'The database server is another one than before: every unexported claim is looked up before it is sent.',
+      case when (was.system_identifier, was.timeline, was.database_oid) is not distinct from (now_at.system_identifier, now_at.timeline, now_at.database_oid)
+        then 'The tables were made anew, as a restore does: every unexported claim is looked up before it is sent.'
+        else 'The database server is another one than before: every unexported claim is looked up before it is sent.' end,
       jsonb_build_object('was', to_jsonb(was) - 'paused_reason', 'is', to_jsonb(now_at)));
   end if;
 end $$;
 
-comment on function bilag_internal.recognise_server() is 'Notices a restore, a clone or a failover: the server, its timeline or the database is another one.';
+comment on function bilag_internal.recognise_server() is 'Notices a restore, a clone or a failover: the server, its timeline, the database or its tables are others.';
 
 -- After a restore, what this database does not remember may be booked all the same. Claims approved before are looked up first:
 -- those pending now, and those that later runs take.

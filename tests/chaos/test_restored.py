@@ -54,6 +54,25 @@ def test_a_database_restored_from_an_old_dump_finds_what_was_booked_days_ago(
 
 
 @story(own_server=True, hasty=True)
+def test_a_database_that_is_overwritten_by_its_own_dump_finds_what_it_forgot_without_being_told(
+    here: Installation, erp: XledgerFake
+) -> None:
+    """Same server, same timeline, same name: nobody calls ``bilag recover``."""
+    org = here.organisation(claims=CLAIMS)
+    here.tick()
+    dump = dumped(here)
+    org.request()
+    assert here.worker("--drain").ended() == 0
+    run(here.server, "pg_restore", "--exit-on-error", "--clean", "--if-exists", "-d", here.database.dsn, str(dump))
+    assert org.count("exported") == 0, "forgotten"
+    org.request()
+    here.worker()
+    assert here.until_right().booked == CLAIMS
+    assert erp.calls[WRITE] == 1
+    assert here.database.sql("select kind from bilag.open_alerts") == [("server_changed",)]
+
+
+@story(own_server=True, hasty=True)
 def test_the_mark_survives_a_crash_though_the_role_does_not_wait_for_its_commits(
     here: Installation, erp: XledgerFake
 ) -> None:

@@ -30,13 +30,27 @@ def test_a_server_is_remembered_when_it_is_first_seen(database: Database, worker
     assert database.sql("select kind from bilag.open_alerts") == []
 
 
-@pytest.mark.parametrize("column", ["system_identifier = 'another'", "timeline = 99"])
-def test_another_server_or_timeline_is_noticed_and_told_once(bilag: Bilag, worker: FakeWorker, column: str) -> None:
+@pytest.mark.parametrize(
+    "column", ["system_identifier = 'another'", "timeline = 99", "database_oid = 1", "table_oid = 1"]
+)
+def test_another_server_timeline_database_or_table_is_noticed_and_told_once(
+    bilag: Bilag, worker: FakeWorker, column: str
+) -> None:
     bilag.database.connect().execute(f"update bilag.installation set {column}".encode())
     worker.tick()
     worker.tick()
     assert bilag.database.sql("select kind, count from bilag.open_alerts") == [("server_changed", 1)]
     assert bilag.database.value("select recover_before from bilag.installation") == NOON + timedelta(days=1)
+
+
+def test_an_installation_that_never_wrote_its_tables_down_does_so_and_nothing_is_wrong(
+    bilag: Bilag, worker: FakeWorker
+) -> None:
+    worker.tick()
+    bilag.database.sql("update bilag.installation set table_oid = null")
+    worker.tick()
+    assert bilag.database.value("select table_oid = 'bilag.installation'::regclass from bilag.installation")
+    assert alerts(bilag) == []
 
 
 def test_after_a_restore_a_pending_voucher_is_looked_up_before_it_is_sent(
