@@ -88,6 +88,11 @@ begin
   loop
     if late.status = 'cancelled' then
       perform bilag_internal.resolve_alert('schedule_drift', late.integration_id::text, 'the late run was cancelled');
+    elsif late.started_at is not null and late.alert_id is not null and not exists (
+      select from bilag.export_schedules s join bilag.integration_config c on c.org_id = s.org_id and c.integration_type = s.integration_type
+      where c.id = late.integration_id and c.enabled and s.enabled
+    ) then
+      perform bilag_internal.resolve_alert('schedule_drift', late.integration_id::text, 'it has started, and no schedule is left that could be late');
     elsif late.drift > interval '5 minutes' then
       if late.details is distinct from late.known and not late.closed then
         perform bilag_internal.raise_alert('schedule_drift', late.integration_id::text, late.org_id, late.integration_type,
@@ -116,30 +121,36 @@ as $$
 declare
   moment timestamptz := bilag_internal.now();
   seen timestamptz := (select max(w.last_seen_at) from bilag.worker_heartbeats w);
-  due bigint;
+  exports bigint;
+  checks bigint;
   since timestamptz;
 begin
   if seen > moment - interval '2 minutes' then
     perform bilag_internal.resolve_alert('no_worker', 'installation', 'a worker is alive');
     return;
   end if;
-  select count(*), min(l.due_at) into due, since
-  from bilag.export_lanes l, bilag.installation h
-  where l.due_at <= moment - interval '2 minutes' and h.paused_at is null;
-  if due = 0 then
-    if not exists (select from bilag.export_lanes l where l.due_at <= moment) then
-      perform bilag_internal.resolve_alert('no_worker', 'installation', 'no work is due any more');
-    end if;
+  -- Health checks are due each quarter of an hour: by them a fleet that has died is missed long before the month's export.
+  select count(*) filter (where d.lane), count(*) filter (where not d.lane), min(d.due_at) into exports, checks, since
+  from (
+    select true as lane, l.due_at from bilag.export_lanes l, bilag.installation h where l.due_at <= moment and h.paused_at is null
+    union all
+    select false, r.due_at from bilag_internal.health_rounds r where r.due_at <= moment
+  ) as d;
+  if since is null then
+    perform bilag_internal.resolve_alert('no_worker', 'installation', 'no work is due any more');
+  end if;
+  if coalesce(since > moment - interval '2 minutes', true) then
     return;
   end if;
   perform bilag_internal.raise_alert('no_worker', 'installation', null, null,
-    format('%s %s due, the first since %s, and no worker is alive.', due, case when due = 1 then 'integration has work' else 'integrations have work' end,
-      bilag_internal.utc(since)),
-    jsonb_build_object('integrations', due, 'dueSince', since, 'lastSeenAt', seen));
+    format('Work has been due since %s, and no worker is alive: %s.', bilag_internal.utc(since), concat_ws(' and ',
+      case when exports > 0 then 'exports of ' || exports || case when exports = 1 then ' integration' else ' integrations' end end,
+      case when checks > 0 then 'health checks of ' || checks || case when checks = 1 then ' organisation' else ' organisations' end end)),
+    jsonb_build_object('integrations', exports, 'healthChecks', checks, 'dueSince', since, 'lastSeenAt', seen));
   perform bilag_internal.call_for_help('no_worker');
 end $$;
 
-comment on function bilag_internal.watch_workers() is 'Opens no_worker when work has been due for two minutes in which no worker gave a sign of life.';
+comment on function bilag_internal.watch_workers() is 'Opens no_worker when an export or a health check has been due for two minutes in which no worker gave a sign of life.';
 
 create or replace function bilag_internal.watch_runs() returns void
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp set jit = off

@@ -158,6 +158,7 @@ def test_a_bad_credential_pauses_until_a_new_one_is_set(
     assert org.status(run)["waitingFor"]["reasonCode"] == reason
     assert org.database.sql("select kind from bilag.open_alerts") == [("credential",)]
     bilag.advance(days=30)
+    worker.hello()
     worker.tick()
     assert worker.claim() == []
     org.database.sql("select bilag.set_integration_credential(%s, 'xledger', 'new one')", org.id)

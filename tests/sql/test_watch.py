@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, LiteralString
 from uuid import UUID
+
+import pytest
 
 from tests.fix_bilag import NOON, Bilag, Organisation
 from tests.sql.fake_worker import FakeWorker, failed
@@ -140,6 +142,36 @@ def test_a_late_run_that_is_cancelled_is_late_no_more(bilag: Bilag, org: Organis
     assert resolution(bilag, "schedule_drift") == "the late run was cancelled"
 
 
+@pytest.mark.parametrize(
+    "end",
+    [
+        "delete from bilag.export_schedules",
+        "update bilag.export_schedules set enabled = false",
+        "update bilag.integration_config set enabled = false",
+    ],
+)
+def test_a_late_run_whose_schedule_is_gone_is_over_once_it_has_started(
+    bilag: Bilag, org: Organisation, worker: FakeWorker, end: LiteralString
+) -> None:
+    at_one(org)
+    org.claim("C-1")
+    bilag.advance(hours=1)
+    tick(bilag)
+    bilag.advance(minutes=7)
+    tick(bilag)
+    bilag.database.sql(end)
+    tick(bilag)
+    assert alerts(bilag, "schedule_drift") == ["schedule_drift"], "it is late still"
+    bilag.database.sql("update bilag.integration_config set enabled = true")
+    worker.hello()
+    worker.work()
+    bilag.database.sql(end)
+    for _ in range(2):
+        tick(bilag)
+    assert alerts(bilag, "schedule_drift") == []
+    assert resolution(bilag, "schedule_drift") == "it has started, and no schedule is left that could be late"
+
+
 def test_the_view_of_drift_tells_the_same(bilag: Bilag, org: Organisation, worker: FakeWorker) -> None:
     at_one(org)
     bilag.advance(hours=1)
@@ -166,8 +198,13 @@ def test_work_that_is_due_for_two_minutes_without_a_sign_of_life_opens_no_worker
     tick(bilag)
     assert alerts(bilag) == ["no_worker"]
     assert details(bilag, "no_worker") == {
-        "integrations": 1, "dueSince": "2026-03-02T11:00:00+00:00", "lastSeenAt": "2026-03-02T11:00:00+00:00",
+        "integrations": 1, "healthChecks": 0, "dueSince": "2026-03-02T11:00:00+00:00",
+        "lastSeenAt": "2026-03-02T11:00:00+00:00",
     }  # fmt: skip
+    message = bilag.database.value("select message from bilag.open_alerts")
+    assert message == (
+        "Work has been due since 2026-03-02 11:00:00 UTC, and no worker is alive: exports of 1 integration."
+    )
     worker.hello()
     tick(bilag)
     assert resolution(bilag, "no_worker") == "a worker is alive"
@@ -184,7 +221,25 @@ def test_a_worker_that_lives_is_there_however_long_the_work_waits(
     assert alerts(bilag, "no_worker") == []
 
 
+def test_a_fleet_that_has_died_is_missed_at_the_next_health_check_long_before_an_export_is_due(
+    bilag: Bilag, org: Organisation
+) -> None:
+    due = bilag.database.value("select due_at from bilag_internal.health_rounds")
+    bilag.database.set_clock(due + timedelta(seconds=119))
+    tick(bilag)
+    assert alerts(bilag) == []
+    bilag.advance(seconds=1)
+    tick(bilag)
+    told = details(bilag, "no_worker")
+    assert (told["integrations"], told["healthChecks"], told["lastSeenAt"]) == (0, 1, None)
+    assert datetime.fromisoformat(told["dueSince"]) == due
+    bilag.worker()
+    tick(bilag)
+    assert resolution(bilag, "no_worker") == "a worker is alive"
+
+
 def test_nobody_is_missed_while_nothing_is_due_or_everything_is_paused(bilag: Bilag, org: Organisation) -> None:
+    bilag.database.sql("update bilag.integration_config set health_mode = 'passive'")
     bilag.advance(hours=1)
     tick(bilag)
     org.claim("C-1")
