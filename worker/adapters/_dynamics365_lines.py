@@ -18,14 +18,12 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from worker.adapters._dynamics365_errors import Complaint
+from worker.adapters._dynamics365_settings import Dynamics365Settings
 from worker.contract import Line, Outcome, Verdict, Voucher
 from worker.errors import TransformationError
-
-if TYPE_CHECKING:
-    from worker.adapters.dynamics365 import Dynamics365Settings
 
 Reason = tuple[str, Mapping[str, Any]]
 

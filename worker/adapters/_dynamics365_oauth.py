@@ -15,20 +15,18 @@ import time
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 from urllib.parse import urlencode
 from uuid import UUID
 
 import httpx
 
+from worker.adapters._dynamics365_settings import Dynamics365Settings
 from worker.contract import Call
 from worker.errors import Executed, Unauthorized
 from worker.faults import Fault
 from worker.http import Answer
 from worker.redaction import guard
-
-if TYPE_CHECKING:
-    from worker.adapters.dynamics365 import Dynamics365Settings
 
 SCOPE = "https://api.businesscentral.dynamics.com/.default"
 EARLY_SECONDS = 300.0

@@ -13,18 +13,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 from urllib.parse import quote
 
 from worker.adapters._dynamics365_errors import Complaint, Part, error_of, matched
 from worker.adapters._dynamics365_oauth import ClientCredentials
+from worker.adapters._dynamics365_settings import Dynamics365Settings
 from worker.contract import Call
 from worker.errors import AdapterError, Executed
 from worker.faults import Fault
 from worker.http import Answer
-
-if TYPE_CHECKING:
-    from worker.adapters.dynamics365 import Dynamics365Settings
 
 MOST_OPERATIONS = 100
 """In one ``$batch`` [MS]."""

@@ -15,14 +15,11 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
 
 from worker.adapters._file_csv import words
+from worker.adapters._file_settings import FileSettings
 from worker.adapters._file_text import Misfit, Rendered, Scribe, encodable, tamed
 from worker.contract import Frame, Line, Voucher
-
-if TYPE_CHECKING:
-    from worker.adapters.file import FileSettings
 
 _COLUMNS = 30
 _TEXT = 100

@@ -17,17 +17,15 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from worker.adapters._xledger_settings import XledgerSettings
 from worker.contract import Call
 from worker.errors import Executed, Refused, Unauthorized
 from worker.faults import Fault, Key
 from worker.http import Answer
 from worker.wire import LONGEST_WAIT
-
-if TYPE_CHECKING:
-    from worker.adapters.xledger import XledgerSettings
 
 Culprits = Mapping[str, tuple[str, Mapping[str, Any]]]
 Blame = Callable[[Sequence[str]], Culprits | None]

@@ -13,13 +13,11 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from worker.adapters._xledger_graphql import Culprits
+from worker.adapters._xledger_settings import XledgerSettings
 from worker.contract import Line, Outcome, Verdict, Voucher
-
-if TYPE_CHECKING:
-    from worker.adapters.xledger import XledgerSettings
 
 MUTATION = (
     "mutation($inputs: [AddGLImportItemsInput!]!) "  # the type's name: [T X6, X8]

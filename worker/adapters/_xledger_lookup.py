@@ -19,15 +19,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from worker.adapters._xledger_graphql import ask
 from worker.adapters._xledger_judgement import Evidence, Row, complaints_about, gather, judge, row_of
+from worker.adapters._xledger_settings import XledgerSettings
 from worker.contract import Batch, Call, Finding
 from worker.errors import Executed, Malformed
-
-if TYPE_CHECKING:
-    from worker.adapters.xledger import XledgerSettings
 
 PAGE = 5_000
 """Rows a page: half of what Xledger allows, so that three pages fit into one answer of the size that we read."""

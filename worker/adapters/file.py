@@ -12,11 +12,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Literal, cast
-
-from pydantic import Field
+from typing import cast
 
 from worker.adapters import _file_csv, _file_gbat10
+from worker.adapters._file_settings import FileSettings
 from worker.adapters._file_text import Misfit
 from worker.contract import (
     Adapter,
@@ -34,19 +33,6 @@ from worker.contract import (
     Voucher,
 )
 from worker.settings_schema import AdapterSettings
-
-
-class FileSettings(AdapterSettings):
-    """Settings of file exports. There is no credential."""
-
-    integration_type: Literal["file"] = "file"
-    format: Literal["csv", "gbat10"] = Field(description="csv: RFC 4180 in UTF-8; gbat10: the Norwegian import format.")
-    encoding: Literal["utf-8", "windows-1252", "iso-8859-1"] = Field(
-        "utf-8", description="Of a GBAT10 file. A CSV is always in UTF-8."
-    )
-    voucher_type: str = Field(
-        "1", pattern="^[0-9]{1,3}$", description="The column bilagsart of GBAT10, as the importing system numbers them."
-    )
 
 
 class FileAdapter(Adapter):
