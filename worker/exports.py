@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
 _GUARD_SECONDS = 1.0
 """How much later than a request's own timeout the whole try is cut: the request knows better what happened to it."""
-
-
 _THERE = (Verdict.EXPORTED, Verdict.ACCEPTED)
 
 

@@ -63,8 +63,7 @@ class Service:
         self._broken = False
         if settings.listen_url:
             conninfo(settings.listen_url, "bilag worker", "BILAG_LISTEN_URL")  # a mistake is told at the start
-        self._outages = Outages(self.metrics.outages.add)
-        self._queues = queues
+        self._queues, self._outages = queues, Outages(self.metrics.outages.add)
         self._drain = Drain(self.database, queues, self._outages) if drain else None
         self.loops = [self._loop(queue) for queue in queues]
 
