@@ -12,6 +12,7 @@ declare
   doubles integer;
   changed bigint[];
   other_ledger uuid[];
+  pausing uuid[];
   filing uuid[];
 begin
   select array_agg(i.id) into ids
@@ -47,15 +48,18 @@ begin
 
   -- What the vendor had confirmed is not there under the new one: it reaches another ledger, and nothing more is sent to that.
   other_ledger := array(
-    select c.id from bilag.integration_config c
-    where c.id = any(array(
-      select i.integration_id from unnest(told) x join bilag.export_items i on i.id = x.id and i.id = any(ids)
-      where x.outcome = 'absent' and not x.same_credential and i.state = 'accepted' and i.reason_code is distinct from 'import_error'))
-    for no key update skip locked);
+    select i.integration_id from unnest(told) x join bilag.export_items i on i.id = x.id and i.id = any(ids)
+    where x.outcome = 'absent' and not x.same_credential and i.state = 'accepted' and i.reason_code is distinct from 'import_error');
   if cardinality(other_ledger) > 0 then
-    perform bilag_internal.pause(other_ledger, 'credential_other_ledger', bilag_internal.tell('credential_other_ledger', '{}'));
+    pausing := array(select c.id from bilag.integration_config c where c.id = any(other_ledger) for no key update skip locked);
+    perform bilag_internal.pause(pausing, 'credential_other_ledger', bilag_internal.tell('credential_other_ledger', '{}'));
     perform bilag_internal.raise_alert('credential', c.id::text, c.org_id, c.integration_type, bilag_internal.tell('credential_other_ledger', '{}'))
-    from bilag.integration_config c where c.id = any(other_ledger);
+    from bilag.integration_config c where c.id = any(pausing);
+    -- Where somebody is changing the integration right now, this look has said nothing: the next one pauses it.
+    told := array(
+      select case when x.outcome = 'absent' and x.lane = any(other_ledger) and x.lane <> all(pausing)
+        then jsonb_populate_record(x, '{"outcome": "unknown"}') else x end
+      from unnest(told) x);
   end if;
 
   if exists (select from unnest(told) x where x.kind = 'confirm') then
@@ -66,7 +70,7 @@ begin
   perform bilag_internal.settle_late(i, x) from unnest(told) x
   join bilag.export_items i on i.id = x.id and i.id = any(ids)
   where x.outcome in ('exported', 'accepted')
-    and not (i.state in ('accepted', 'exported') and (x.kind <> 'post' or x.seen or x.attempt = any(i.succeeded_attempts)))
+    and not (i.state in ('accepted', 'exported') and (x.kind <> 'post' or x.attempt = any(i.succeeded_attempts)))
     and not (i.attempt = x.attempt and i.state in ('sending', 'in_doubt', 'accepted'));
 
   with settled as (

@@ -125,6 +125,30 @@ def test_nor_is_it_when_the_second_attempt_reports_afterwards(
     assert item(org) == ("exported", [2], True)
 
 
+def test_nor_is_what_the_second_ones_look_saw_after_the_first_has_reported(
+    bilag: Bilag, org: Organisation, worker: FakeWorker
+) -> None:
+    first, second = sent_again(bilag, org, worker)
+    worker.settle(first, "exported")
+    worker.settle(second, {"outcome": "exported", "seen": True})
+    assert alerts(org) == []
+    assert item(org) == ("exported", [1], True)
+
+
+def test_nor_is_the_same_success_told_once_more_after_a_look_did_not_find_it(
+    bilag: Bilag, org: Organisation, worker: FakeWorker
+) -> None:
+    org.claim("C-1")
+    org.request()
+    job = worker.claim_one()
+    worker.settle(job, "accepted", release=True)
+    bilag.advance(seconds=61)
+    worker.settle(worker.claim_one(), "absent", release=True)
+    assert item(org) == ("in_doubt", [1], True)
+    worker.settle(job, "accepted")
+    assert (item(org), "doubled" in alerts(org)) == (("accepted", [1], True), False)
+
+
 def test_the_order_of_the_two_successes_makes_no_difference(
     bilag: Bilag, org: Organisation, worker: FakeWorker
 ) -> None:
