@@ -8,6 +8,7 @@ from uuid import UUID
 import pytest
 
 from tests.fix_bilag import Bilag, Organisation
+from tests.sql.correcting import alerts
 from tests.sql.fake_worker import FakeWorker
 from tests.sql.refusals import refused
 from tests.sql.vendor_with_memory import DAY, RELEASE, REVERSE, Vendor, audited, export, reference, shown
@@ -26,11 +27,6 @@ def vendor(worker: FakeWorker) -> Vendor:
 @pytest.fixture
 def claim(org: Organisation, vendor: Vendor) -> UUID:
     return vendor.book(org)
-
-
-def open_alerts(org: Organisation) -> list[Any]:
-    rows = org.database.sql("select kind from bilag.alerts where resolved_at is null and kind <> 'no_worker'")
-    return [kind for (kind,) in rows]
 
 
 def test_a_new_credential_that_does_not_find_the_voucher_does_not_release_it(
@@ -103,10 +99,10 @@ def test_a_correction_that_no_look_can_decide_is_told(
 ) -> None:
     org.database.sql(verb, claim, *more)
     worker.settle(worker.claim_one(), {"outcome": "unknown", "message": "In part."}, release=True)
-    assert open_alerts(org) == ["in_doubt"]
+    assert alerts(org) == ["in_doubt"]
     bilag.advance(days=2)
     vendor.work()
-    assert open_alerts(org) == []
+    assert alerts(org) == []
 
 
 def test_a_release_that_no_look_can_decide_is_withdrawn_by_a_person(
@@ -117,7 +113,7 @@ def test_a_release_that_no_look_can_decide_is_withdrawn_by_a_person(
     with refused("KB004", "not in doubt"):
         org.database.sql("select bilag.resolve_in_doubt(%s, 'xledger', 'not_booked')", claim)
     org.database.sql("select bilag.resolve_in_doubt(%s, 'xledger', 'booked')", claim)
-    assert (shown(org), open_alerts(org)) == (("booked", None), [])
+    assert (shown(org), alerts(org)) == (("booked", None), [])
     vendor.delete(reference(org))
     bilag.advance(days=2)
     assert vendor.work() == [], "nobody asks any more"
@@ -134,7 +130,7 @@ def test_a_reversal_that_was_cancelled_is_over_though_no_look_can_tell(
     worker.work(lambda _job, _item: "unknown")
     assert org.database.sql("select id from bilag.export_items where verifying is not null") == []
     assert shown(org)[0] == "booked"
-    assert "in_doubt" not in open_alerts(org)
+    assert "in_doubt" not in alerts(org)
 
 
 def test_a_claim_keeps_the_number_under_which_it_was_sent(org: Organisation, vendor: Vendor, claim: UUID) -> None:

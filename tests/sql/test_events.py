@@ -11,7 +11,7 @@ from psycopg.types.json import Jsonb
 from tests.fix_bilag import Bilag, Line, Organisation
 from tests.fix_postgres import Database
 from tests.sql.fake_worker import FakeWorker, failed
-from tests.sql.test_webhook import SECRET, SET, URL, settle, take, told
+from tests.sql.hooks import SECRET, SET, URL, settle, take, told
 
 
 @pytest.fixture
