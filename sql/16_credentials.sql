@@ -90,7 +90,7 @@ begin
     select from bilag.export_lanes l
     where l.integration_id = read_credential.integration_id and l.lease_token = read_credential.lease_token
       and l.lease_until > bilag_internal.now()
-  ) and not bilag_internal.checks_health(integration_id, lease_token) then
+  ) and not bilag_internal.checks_health(integration_id, lease_token) and not bilag_internal.makes_ready(integration_id, lease_token) then
     perform bilag_internal.complain('KB020', 'There is no live lease for this integration.', 'Claim it first.');
   end if;
   select jsonb_build_object('secret', s.decrypted_secret, 'version', c.credential_version, 'expiresAt', c.credential_expires_at)
@@ -105,7 +105,7 @@ begin
 end $$;
 
 comment on function bilag_internal.read_credential(uuid, uuid) is
-  'The secret of an integration, for the holder of its live lease: {secret, version, expiresAt}; secret null when there is none.';
+  'The secret of an integration, for the holder of its live lease, or for a worker by its own id in the minute before a scheduled run: {secret, version, expiresAt}; secret null when there is none.';
 
 create or replace function bilag_internal.fell_back(integration_id uuid) returns void
 language sql volatile security definer set search_path = pg_catalog, pg_temp

@@ -1,25 +1,22 @@
 -- The queue, in one file: only this room names `pgmq`, and only what its versions 1.4.4, 1.5.1 and 1.13 share.
 -- A message is {"integration_id": …}: a hint that the lane has work. Losing, doubling or inventing one changes nothing that matters.
 
-create or replace function bilag_internal.send_hints(integration_ids uuid[]) returns void
+create or replace function bilag_internal.send_hints(integration_ids uuid[]) returns bigint[]
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
 as $$
-declare
-  sent bigint[];
 begin
   -- send_batch with an empty array raises on 1.13.
   if coalesce(cardinality(integration_ids), 0) = 0 then
-    return;
+    return '{}';
   end if;
-  select array_agg(s order by s) into sent
-  from pgmq.send_batch('bilag_exports',
-    array(select jsonb_build_object('integration_id', i.id) from unnest(integration_ids) with ordinality as i (id, n) order by i.n)) as s;
-  update bilag.export_lanes l set msg_id = h.msg_id
-  from unnest(integration_ids, sent) as h (integration_id, msg_id)
-  where l.integration_id = h.integration_id;
+  return array(
+    select s from pgmq.send_batch('bilag_exports',
+      array(select jsonb_build_object('integration_id', i.id) from unnest(integration_ids) with ordinality as i (id, n) order by i.n)) as s
+    order by s);
 end $$;
 
-comment on function bilag_internal.send_hints(uuid[]) is 'One message for each lane; the caller holds the lanes.';
+comment on function bilag_internal.send_hints(uuid[]) is
+  'One message for each lane; returns their numbers in the same order. The caller holds the lanes and writes the numbers down.';
 
 create or replace function bilag_internal.read_hints(quantity integer)
 returns table (msg_id bigint, read_ct integer, message jsonb)

@@ -37,7 +37,10 @@ create or replace function bilag_internal.wake_lanes(integration_ids uuid[], pat
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp set jit = off set enable_seqscan = off set plan_cache_mode = force_generic_plan
 as $$
 declare
-  ready uuid[];
+  moment timestamptz := bilag_internal.now();
+  times timestamptz[];
+  ready integer;
+  sent bigint[];
 begin
   if patient then
     perform from bilag.export_lanes l where l.integration_id = any(integration_ids) order by l.integration_id for update;
@@ -46,19 +49,22 @@ begin
       select l.integration_id from bilag.export_lanes l where l.integration_id = any(integration_ids) order by l.integration_id
       for update skip locked);
   end if;
-  update bilag.export_lanes l set due_at = d.due_at
+  -- Those that get a hint come first. Then each lane is written once: a row that is written twice has its foreign key checked again.
+  select array_agg(x.integration_id order by x.is_ready desc, x.due_at, x.integration_id),
+    array_agg(x.due_at order by x.is_ready desc, x.due_at, x.integration_id), count(*) filter (where x.is_ready)
+  into integration_ids, times, ready
   from (
-    select x.integration_id, bilag_internal.lane_due(x) as due_at
-    from bilag.export_lanes x where x.integration_id = any(integration_ids)
-    offset 0  -- else it would be asked twice
-  ) as d
-  where l.integration_id = d.integration_id and l.due_at is distinct from d.due_at;
-  select array_agg(l.integration_id order by l.due_at, l.integration_id) into ready
-  from bilag.export_lanes l
-  where l.integration_id = any(integration_ids) and l.due_at <= bilag_internal.now() and l.msg_id is null
-    and (l.lease_until is null or l.lease_until <= bilag_internal.now());
-  perform bilag_internal.send_hints(ready);
-  return coalesce(cardinality(ready), 0);
+    select l.integration_id, d.due_at,
+      coalesce(d.due_at <= moment and l.msg_id is null and coalesce(l.lease_until <= moment, true), false) as is_ready
+    from bilag.export_lanes l
+    cross join lateral (select bilag_internal.lane_due(l) as due_at offset 0) as d  -- else it would be asked twice
+    where l.integration_id = any(integration_ids)
+  ) as x;
+  sent := bilag_internal.send_hints(integration_ids[:ready]);
+  update bilag.export_lanes l set due_at = d.due_at, msg_id = coalesce(d.msg_id, l.msg_id)
+  from unnest(integration_ids, times, sent) as d (integration_id, due_at, msg_id)
+  where l.integration_id = d.integration_id and (l.due_at is distinct from d.due_at or d.msg_id is not null);
+  return ready;
 end $$;
 
 comment on function bilag_internal.wake_lanes(uuid[], boolean) is
@@ -67,21 +73,30 @@ comment on function bilag_internal.wake_lanes(uuid[], boolean) is
 create or replace function bilag_internal.release_lanes(integration_ids uuid[]) returns void
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
 as $$
+declare
+  moment timestamptz := bilag_internal.now();
+  times timestamptz[];
+  ready integer;
+  sent bigint[];
 begin
   if coalesce(cardinality(integration_ids), 0) = 0 then
     return;
   end if;
-  update bilag.export_lanes l
-  set lease_token = null, lease_until = null, leased_at = null, leased_by = null, deliver_until = null, deliveries = 0, due_at = d.due_at
+  select array_agg(x.integration_id order by x.is_ready desc, x.due_at, x.integration_id),
+    array_agg(x.due_at order by x.is_ready desc, x.due_at, x.integration_id), count(*) filter (where x.is_ready)
+  into integration_ids, times, ready
   from (
-    select x.integration_id, bilag_internal.lane_due(x) as due_at
-    from bilag.export_lanes x where x.integration_id = any(integration_ids)
-  ) as d
+    select l.integration_id, d.due_at, coalesce(d.due_at <= moment and l.msg_id is null, false) as is_ready
+    from bilag.export_lanes l
+    cross join lateral (select bilag_internal.lane_due(l) as due_at offset 0) as d
+    where l.integration_id = any(integration_ids)
+  ) as x;
+  sent := bilag_internal.send_hints(integration_ids[:ready]);
+  update bilag.export_lanes l
+  set lease_token = null, lease_until = null, leased_at = null, leased_by = null, deliver_until = null, deliveries = 0,
+    due_at = d.due_at, msg_id = coalesce(d.msg_id, l.msg_id)
+  from unnest(integration_ids, times, sent) as d (integration_id, due_at, msg_id)
   where l.integration_id = d.integration_id;
-  perform bilag_internal.send_hints(array(
-    select l.integration_id from bilag.export_lanes l
-    where l.integration_id = any(integration_ids) and l.due_at <= bilag_internal.now() and l.msg_id is null
-    order by l.due_at, l.integration_id));
 end $$;
 
 comment on function bilag_internal.release_lanes(uuid[]) is 'Gives leases back and sends the hint for what is next.';

@@ -16,7 +16,7 @@ create or replace function bilag_internal.prepare_run() returns trigger
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
 declare
-  integration bilag.integration_config;
+  moment timestamptz := bilag_internal.now();
   zone text;
 begin
   -- A stranger is told by the policy, which is asked after this, and not here, which systems an organisation has.
@@ -27,19 +27,17 @@ begin
   if length(new.idempotency_key) > 200 then
     perform bilag_internal.complain('KB001', format('The idempotency_key has %s characters; 200 is the most.', length(new.idempotency_key)), 'A uuid will do.');
   end if;
-  integration := bilag_internal.integration_of(new.org_id, new.integration_type);
-  select o.time_zone into zone from bilag.organizations o where o.id = new.org_id;
-  new.integration_id := integration.id;
+  select c.id, o.time_zone into new.integration_id, zone
+  from bilag.integration_config c join bilag.organizations o on o.id = c.org_id
+  where c.org_id = new.org_id and c.integration_type = new.integration_type;
+  if not found then
+    perform bilag_internal.integration_of(new.org_id, new.integration_type);  -- complains
+  end if;
   new.status := 'queued';
-  new.enqueued_at := bilag_internal.now();
-  -- Of slots that are caught up together the older goes first, so that each run finds the claims of its own period: a hair's breadth
-  -- earlier, for the lane has not been waiting since the slot.
-  new.due_at := bilag_internal.now() - case when new.trigger = 'schedule'
-    then greatest(bilag_internal.now() - new.scheduled_for, interval '0') / 1000000 else interval '0' end;
+  new.enqueued_at := moment;
+  new.due_at := moment;
   -- Exclusive. Up to now includes what this very transaction approved.
-  -- A scheduled run takes what was approved before its slot, however late it is.
-  new.cutoff_at := coalesce(case when new.trigger = 'schedule' then new.scheduled_for end,
-    (new.period_end + 1)::timestamp at time zone zone, bilag_internal.now() + interval '1 microsecond');
+  new.cutoff_at := coalesce((new.period_end + 1)::timestamp at time zone zone, moment + interval '1 microsecond');
   new.started_at := null;
   new.finished_at := null;
   new.error := null;
@@ -59,8 +57,9 @@ end $$;
 
 comment on function bilag_internal.prepare_run() is 'Completes an inserted run: integration, cutoff, times. Progress is never the inserter''s to say.';
 
+-- Nobody but make_due_runs() can say schedule: the column is granted to no one. It completes its runs itself, thousands at once.
 create trigger prepare_run before insert on bilag.export_runs
-  for each row execute function bilag_internal.prepare_run();
+  for each row when (new.trigger <> 'schedule') execute function bilag_internal.prepare_run();
 
 create or replace function bilag_internal.queue_runs() returns trigger
 language plpgsql security definer set search_path = pg_catalog, pg_temp

@@ -31,17 +31,26 @@ $$;
 comment on function bilag_internal.slots(text, time, text, text, date, date) is
   'The instants of a schedule on the days from first to last; a monthly day that the month lacks is its last.';
 
+create or replace function bilag_internal.first_slot(schedule bilag.export_schedules, zone text, after timestamptz) returns setof timestamptz
+language sql stable
+as $$
+  select min(s.slot)
+  from bilag_internal.slots(schedule.frequency, schedule.run_at, schedule.run_on_day, zone,
+    (after at time zone zone)::date - 1,
+    (after at time zone zone)::date + case schedule.frequency when 'daily' then 2 when 'weekly' then 8 else 63 end) as s (slot)
+  where s.slot > after
+$$;
+
+comment on function bilag_internal.first_slot(bilag.export_schedules, text, timestamptz) is
+  'The first slot after a moment, as one row: a query takes it in, for many schedules at once.';
+
 create or replace function bilag_internal.next_slot(schedule bilag.export_schedules, after timestamptz) returns timestamptz
 language sql stable set search_path = pg_catalog, pg_temp
 as $$
-  select min(s.slot)
-  from (
-    select coalesce(schedule.time_zone, o.time_zone) as zone from bilag.organizations o where o.id = schedule.org_id
-  ) as z
-  cross join lateral bilag_internal.slots(schedule.frequency, schedule.run_at, schedule.run_on_day, z.zone,
-    (after at time zone z.zone)::date - 1,
-    (after at time zone z.zone)::date + case schedule.frequency when 'daily' then 2 when 'weekly' then 8 else 63 end) as s (slot)
-  where s.slot > after
+  select f.slot
+  from bilag.organizations o
+  cross join lateral bilag_internal.first_slot(schedule, coalesce(schedule.time_zone, o.time_zone), after) as f (slot)
+  where o.id = schedule.org_id
 $$;
 
 comment on function bilag_internal.next_slot(bilag.export_schedules, timestamptz) is 'The first slot after a moment.';
@@ -120,7 +129,7 @@ begin
     return 0;
   end if;
   with passed as materialized (
-    select s.id, s.org_id, s.integration_type, s.covered_until, o.time_zone, w.slot, c.enabled and case s.missed_run_policy
+    select s.id, s.org_id, s.integration_type, c.id as integration_id, s.covered_until, o.time_zone, n.slot as next, w.slot, c.enabled and case s.missed_run_policy
       -- A tick comes each minute; what is a quarter of an hour late was missed.
       when 'skip' then w.back = 1 and w.slot > moment - interval '15 minutes'
       when 'coalesce' then w.back = 1
@@ -128,25 +137,31 @@ begin
     from bilag.export_schedules s
     join bilag.integration_config c on c.org_id = s.org_id and c.integration_type = s.integration_type
     join bilag.organizations o on o.id = s.org_id
+    cross join lateral bilag_internal.first_slot(s, coalesce(s.time_zone, o.time_zone), moment) as n (slot)
     cross join lateral bilag_internal.due_slots(s, coalesce(s.time_zone, o.time_zone), moment) as w
     where s.id = any(due)
   ), planned as (
-    select p.id, p.org_id, p.integration_type, p.slot, (p.slot at time zone p.time_zone)::date as day,
+    select p.id, p.org_id, p.integration_type, p.integration_id, p.slot, (p.slot at time zone p.time_zone)::date as day,
       (coalesce(lag(p.slot) over (partition by p.id order by p.slot), p.covered_until) at time zone p.time_zone)::date as day_before
     from passed p where p.runs
   ), inserted as (
-    insert into bilag.export_runs (org_id, integration_type, trigger, schedule_id, scheduled_for, period_start, period_end)
-    -- Days, both inclusive; two slots of one day share it.
-    select p.org_id, p.integration_type, 'schedule', p.id, p.slot, case when p.day_before < p.day then p.day_before + 1
-      when p.day_before >= p.day then p.day end, p.day
+    insert into bilag.export_runs (org_id, integration_type, integration_id, trigger, schedule_id, scheduled_for, cutoff_at, enqueued_at, due_at,
+      period_start, period_end)
+    -- However late a run is, it takes what was approved before its slot. Of slots that are caught up together the older goes first, so
+    -- that each run finds the claims of its own period: a hair's breadth earlier, for the lane has not been waiting since the slot.
+    select p.org_id, p.integration_type, p.integration_id, 'schedule', p.id, p.slot, p.slot, moment, moment - (moment - p.slot) / 1000000,
+      -- Days, both inclusive; two slots of one day share it.
+      case when p.day_before < p.day then p.day_before + 1 when p.day_before >= p.day then p.day end, p.day
     from planned p
     order by p.slot, p.id
     on conflict do nothing
     returning id
   ), moved as (
     update bilag.export_schedules s
-    set last_slot_at = l.slot, covered_until = coalesce(l.covered, s.covered_until), next_run_at = bilag_internal.next_slot(s, moment)
-    from (select p.id, max(p.slot) as slot, max(p.slot) filter (where p.runs) as covered from passed p group by p.id) as l
+    set last_slot_at = l.slot, covered_until = coalesce(l.covered, s.covered_until), next_run_at = l.next
+    from (
+      select p.id, max(p.slot) as slot, max(p.slot) filter (where p.runs) as covered, max(p.next) as next from passed p group by p.id
+    ) as l
     where s.id = l.id
   )
   select count(*) into made from inserted;

@@ -7,7 +7,7 @@ language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
 as $$
 begin
   perform bilag_internal.place_words();
-  if exists (select from bilag_internal.due_soon()) then
+  if exists (select from bilag.export_schedules s where s.enabled and bilag_internal.slot_is_near(s.next_run_at)) then
     perform pg_notify('bilag_wake', 'soon');
   end if;
   perform bilag_internal.watch_schedules();
@@ -21,22 +21,54 @@ end $$;
 
 comment on function bilag_internal.watch() is 'What the tick looks after besides its work: opens and resolves the alerts that need a second pair of eyes.';
 
-create or replace function bilag_internal.due_soon() returns setof jsonb
+-- A tick comes each minute, and slots are at whole minutes: what is due before the next tick, and a little more.
+create or replace function bilag_internal.slot_is_near(slot timestamptz) returns boolean
+language sql stable
+as $$ select slot > bilag_internal.now() and slot <= bilag_internal.now() + interval '75 seconds' $$;
+
+comment on function bilag_internal.slot_is_near(timestamptz) is 'Whether a scheduled run is so near that workers make themselves ready for it.';
+
+create or replace function bilag_internal.due_soon(worker_id uuid) returns setof jsonb
+language plpgsql stable security definer set search_path = pg_catalog, pg_temp
+as $$
+begin
+  perform bilag_internal.require_worker(worker_id);
+  if (select i.paused_at is not null from bilag.installation i) then
+    return;
+  end if;
+  return query
+    select jsonb_build_object('lane', c.id, 'orgId', c.org_id, 'integrationType', c.integration_type, 'settings', c.settings,
+      'allowedHosts', t.allowed_hosts, 'place', bilag_internal.places(c.settings, t.settings_schema), 'correlationId', gen_random_uuid())
+    from bilag.integration_types t
+    -- What one worker could make ready in the time that is left, of each system.
+    cross join lateral (
+      select x.id, min(s.next_run_at) as first
+      from bilag.export_schedules s
+      join bilag.integration_config x on x.org_id = s.org_id and x.integration_type = s.integration_type
+      where s.integration_type = t.integration_type and s.enabled and x.enabled and x.paused_at is null and bilag_internal.slot_is_near(s.next_run_at)
+      group by x.id order by first, x.id limit 50
+    ) as n
+    join bilag.integration_config c on c.id = n.id
+    order by n.first, c.id;
+end $$;
+
+comment on function bilag_internal.due_soon(uuid) is
+  'The integrations that a scheduled run will call soon, of each system the first 50: workers open connections, and fetch access tokens.';
+
+create or replace function bilag_internal.makes_ready(integration_id uuid, worker_id uuid) returns boolean
 language sql stable security definer set search_path = pg_catalog, pg_temp
 as $$
-  -- A tick comes each minute, and slots are at whole minutes: what is due before the next tick, and a little more.
-  select distinct on (c.integration_type, bilag_internal.places(c.settings, t.settings_schema)) jsonb_build_object(
-    'lane', c.id, 'orgId', c.org_id, 'integrationType', c.integration_type, 'settings', c.settings, 'allowedHosts', t.allowed_hosts,
-    'correlationId', gen_random_uuid())
-  from bilag.export_schedules s
-  join bilag.integration_config c on c.org_id = s.org_id and c.integration_type = s.integration_type and c.enabled and c.paused_at is null
-  join bilag.integration_types t on t.integration_type = c.integration_type
-  where s.enabled and s.next_run_at > bilag_internal.now() and s.next_run_at <= bilag_internal.now() + interval '75 seconds'
-  order by c.integration_type, bilag_internal.places(c.settings, t.settings_schema), s.next_run_at
-  limit 50
+  select exists (
+    select from bilag.integration_config c
+    join bilag.export_schedules s on s.org_id = c.org_id and s.integration_type = c.integration_type
+    cross join bilag.installation i
+    join bilag.worker_heartbeats w on w.environment = i.environment and w.contract = i.contract
+    where c.id = makes_ready.integration_id and c.enabled and c.paused_at is null and i.paused_at is null
+      and s.enabled and bilag_internal.slot_is_near(s.next_run_at) and w.worker_id = makes_ready.worker_id)
 $$;
 
-comment on function bilag_internal.due_soon() is 'One integration for each system that a scheduled run will call soon: workers open their connections.';
+comment on function bilag_internal.makes_ready(uuid, uuid) is
+  'Whether this worker, which has said hello, may make itself ready for the integration: a scheduled run will call it within the minute.';
 
 create or replace function bilag_internal.late_schedules()
 returns table (integration_id uuid, org_id uuid, integration_type text, scheduled_for timestamptz, started_at timestamptz, run_id uuid, status text, drift interval)
@@ -44,12 +76,12 @@ language sql stable security definer set search_path = pg_catalog, pg_temp
 as $$
   -- The latest slot of each scheduled integration: its run, or the slot itself while it has none.
   select c.id, c.org_id, c.integration_type, x.scheduled_for, x.started_at, x.run_id, x.status,
-    coalesce(x.started_at, bilag_internal.now()) - x.scheduled_for
+    coalesce(x.started_at, (select bilag_internal.now())) - x.scheduled_for
   from bilag.integration_config c
   cross join lateral (
     select s.next_run_at as scheduled_for, null::timestamptz as started_at, null::uuid as run_id, null::text as status
     from bilag.export_schedules s
-    where s.org_id = c.org_id and s.integration_type = c.integration_type and s.enabled and c.enabled and s.next_run_at <= bilag_internal.now()
+    where s.org_id = c.org_id and s.integration_type = c.integration_type and s.enabled and c.enabled and s.next_run_at <= (select bilag_internal.now())
     union all
     select s.last_slot_at, null, null, 'missed' from bilag.export_schedules s
     where s.org_id = c.org_id and s.integration_type = c.integration_type and s.enabled and c.enabled and s.missed_run_policy = 'skip'
@@ -169,7 +201,7 @@ begin
       order by p.enqueued_at desc limit 10
     ) as x
   ) as u
-  where r.finished_at is null and r.started_at <= bilag_internal.now() - interval '1 minute'
+  where r.finished_at is null and r.started_at <= (select bilag_internal.now()) - interval '1 minute'
     -- Of one or two runs nobody knows what is usual.
     and u.n >= 3 and bilag_internal.now() - r.started_at > 3 * u.usual
     and not exists (

@@ -28,7 +28,7 @@ grant execute on function
   bilag_internal.log_attempts(jsonb),
   bilag_internal.read_credential(uuid, uuid),
   bilag_internal.fell_back(uuid),
-  bilag_internal.due_soon(),
+  bilag_internal.due_soon(uuid),
   bilag_internal.work_left(text[]),
   bilag_internal.take_webhooks(uuid, integer, integer),
   bilag_internal.settle_webhooks(uuid, jsonb),

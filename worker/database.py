@@ -35,7 +35,7 @@ SETTLE = """select job from bilag_internal.settle_exports(%s::uuid, %s::jsonb) a
 BEAT = """select token from bilag_internal.beat(%s::uuid, %s::uuid[], %s::int, %s::int) as token"""
 LOG_ATTEMPTS = """select bilag_internal.log_attempts(%s::jsonb)"""
 READ_CREDENTIAL = """select bilag_internal.read_credential(%s::uuid, %s::uuid)"""
-DUE_SOON = """select integration from bilag_internal.due_soon() as integration"""
+DUE_SOON = """select integration from bilag_internal.due_soon(%s) as integration"""
 FELL_BACK = """select bilag_internal.fell_back(%s::uuid)"""
 TAKE_WEBHOOKS = """select event from bilag_internal.take_webhooks(%s::uuid, %s::int, %s::int) as event"""
 SETTLE_WEBHOOKS = """select bilag_internal.settle_webhooks(%s::uuid, %s::jsonb)"""
@@ -109,14 +109,17 @@ class Database:
         await self._call(LOG_ATTEMPTS, (_jsonb(rows),))
 
     async def read_credential(self, integration_id: UUID, lease_token: UUID) -> Mapping[str, Any] | None:
-        """The secret of one integration, for a live lease. Refusal KB020: the lease is not."""
+        """The secret of one integration, for a live lease, or before a scheduled run by this worker's own id.
+
+        Refusal KB020: there is no such lease, and no such run is near.
+        """
         rows = await self._call(READ_CREDENTIAL, (integration_id, lease_token))
         found: Mapping[str, Any] | None = rows[0] if rows else None
         return found
 
     async def due_soon(self) -> list[Job]:
-        """An integration for each system that a scheduled run will call within the minute or so."""
-        return await self._call(DUE_SOON, ())
+        """The integrations that scheduled runs will call within the minute or so, of each system the first 50."""
+        return await self._call(DUE_SOON, (self.worker_id,))
 
     async def fell_back(self, integration_id: UUID) -> None:
         """Say that a credential was read from the environment: an alert opens."""

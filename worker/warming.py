@@ -1,21 +1,29 @@
-"""Before a scheduled run: what it will need is imported, and connections to its accounting system are opened.
+"""Before a scheduled run: what it will need is imported, connections are opened, and access tokens are fetched.
 
-Nothing is asked of anybody's data, and no credential is used: there is no lease yet. That it fails is no matter, for
-the run opens what it needs itself; then it starts cold, which is logged and counted.
+Nobody's data is asked for. That it fails is no matter, for the run gets what it needs itself; then it starts cold,
+which is logged and counted.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import TYPE_CHECKING
-from uuid import UUID
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from worker import telemetry
 from worker.database import Database, Outage, Refusal
 
 if TYPE_CHECKING:
     from worker.workshop import Workshop
+
+AT_ONCE = 4
+"""Few, for jobs go on meanwhile."""
+
+SECONDS = 60.0
+"""Then the runs have begun."""
+
+Integration = Mapping[str, Any]
 
 
 class Warmer:
@@ -36,23 +44,32 @@ class Warmer:
         except (Outage, Refusal) as error:
             telemetry.debug("warming.failed", message=str(error))
             return
-        async with asyncio.TaskGroup() as group:
-            for integration in near:
-                group.create_task(self._open(integration))
+        hands = asyncio.Semaphore(AT_ONCE)
+        first_of_each_place = {(one["integrationType"], *one["place"]): one for one in reversed(near)}
+        try:
+            async with asyncio.timeout(SECONDS), asyncio.TaskGroup() as group:
+                for one in near:
+                    opens = first_of_each_place[one["integrationType"], *one["place"]] is one
+                    group.create_task(self._make_ready(one, hands, opens=opens))
+        except TimeoutError:
+            telemetry.debug("warming.failed", message=f"not ready after {SECONDS:.0f} s")
 
-    async def _open(self, integration: dict[str, object]) -> None:
+    async def _make_ready(self, integration: Integration, hands: asyncio.Semaphore, *, opens: bool) -> None:
         from worker.calls import call_of
         from worker.credentials import CredentialProvider
         from worker.errors import BilagError
 
-        async def no_lease(_integration_id: UUID) -> None:
-            return None
-
         tools = self._workshop()
-        try:
-            adapter = tools.exports.load(str(integration["integrationType"]))
-            await adapter.warm(call_of(integration, adapter, tools.client, CredentialProvider(no_lease)))
-        except BilagError as error:
-            telemetry.debug("warming.failed", adapter=integration["integrationType"], message=error.message)
-        else:
-            telemetry.debug("warming.done", adapter=integration["integrationType"])
+        # There is no lease yet. A worker's own id opens what a scheduled run is near for, and no spare is looked for.
+        provider = CredentialProvider(partial(self._database.read_credential, lease_token=self._database.worker_id))
+        async with hands:
+            try:
+                adapter = tools.exports.load(integration["integrationType"])
+                call = call_of(integration, adapter, tools.client, provider)
+                if opens:
+                    await adapter.warm(call)
+                await adapter.authorize(call)
+            except BilagError as error:
+                telemetry.debug("warming.failed", adapter=integration["integrationType"], message=error.message)
+            else:
+                telemetry.debug("warming.done", adapter=integration["integrationType"])

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from dev.fakes import XledgerFake
+from datetime import timedelta
+
+from dev.fakes import Dynamics365Fake, XledgerFake
 from tests.fix_postgres import as_user
 from tests.flow.installation import Installation, beside_thread
 from tests.flow.patience import until
 from tests.flow.stories import story
+from tests.flow.systems import BUSINESS_CENTRAL
 from tests.flow.tenant import Sturdy
 from worker.migrate import migrate
 
@@ -64,6 +67,34 @@ def test_a_draining_worker_with_nothing_to_do_ends_at_once(here: Installation, e
     here.organisation(claims=3)
     assert here.worker("--drain").ended() == 0
     assert erp.calls.total() == 0
+
+
+@story(system=BUSINESS_CENTRAL)
+def test_a_tick_has_the_worker_fetch_the_access_token_before_the_scheduled_run(
+    here: Installation, bc: Dynamics365Fake
+) -> None:
+    here.database.sql("select bilag_internal.set_clock('2026-03-02 10:59:30+00')")
+    org = here.organisation(claims=3)
+    here.database.sql("update bilag.integration_config set health_mode = 'passive'")  # a check would fetch it, too
+    here.database.sql(
+        "insert into bilag.export_schedules (org_id, integration_type, frequency, run_at, time_zone)"
+        " values (%s, 'dynamics365', 'daily', '12:00', 'Europe/Oslo')",
+        org.id,
+    )
+    here.worker().said("worker.started")
+
+    def fetched() -> bool:
+        here.tick()
+        return bc.calls["token"] > 0
+
+    until("the token is fetched", fetched)
+    assert {one.method for one in bc.requests if bc.operation(one) != "token"} <= {"HEAD"}, "no data was asked for"
+    here.database.advance(timedelta(seconds=30))
+    here.tick()
+    ((run,),) = here.database.sql("select id from bilag.export_runs where trigger = 'schedule'")
+    assert org.until_ended(run)["status"] == "succeeded"
+    assert here.verdict().booked == 3
+    assert bc.calls["token"] == 1
 
 
 @story(own_server=True)

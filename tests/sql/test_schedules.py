@@ -105,10 +105,9 @@ def test_a_slot_has_one_run_by_the_index_alone(bilag: Bilag, org: Organisation, 
     assert len(runs(org)) == 1
     with pytest.raises(psycopg.errors.UniqueViolation, match="a_slot_runs_once"):
         bilag.database.sql(
-            "insert into bilag.export_runs (org_id, integration_type, trigger, scheduled_for)"
-            " values (%s, 'xledger', 'schedule', %s)",
-            org.id,
-            NOON + timedelta(hours=1),
+            "insert into bilag.export_runs (org_id, integration_type, integration_id, trigger, scheduled_for,"
+            " cutoff_at, enqueued_at, due_at) select org_id, integration_type, integration_id, trigger, scheduled_for,"
+            " cutoff_at, enqueued_at, due_at from bilag.export_runs",
         )
 
 

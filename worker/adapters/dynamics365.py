@@ -20,6 +20,7 @@ from datetime import UTC, datetime, timedelta
 from time import perf_counter
 
 from worker.adapters._dynamics365_lookup import confirm, find
+from worker.adapters._dynamics365_oauth import ClientCredentials
 from worker.adapters._dynamics365_odata import Session
 from worker.adapters._dynamics365_sending import send
 from worker.adapters._dynamics365_settings import Dynamics365Settings
@@ -51,6 +52,10 @@ class Dynamics365Adapter(Adapter):
 
     async def confirm(self, batch: Batch, call: Call) -> Sequence[Finding]:
         return await confirm(batch, call)
+
+    async def authorize(self, call: Call) -> None:
+        """Fetch the access token, unless the one there is lasts. Raises AdapterError."""
+        await ClientCredentials(call).ready()
 
     async def check(self, call: Call) -> HealthResult:
         """One company's id: proves the name, the token, the environment and the application's registration [MS]."""

@@ -47,12 +47,18 @@ class Adapter(ABC):
         return None
 
     async def warm(self, call: Call) -> None:
-        """A scheduled run is near: open connections. Never asks for data; there is no credential at hand.
+        """A scheduled run is near: open connections, once for all integrations whose settings lead to the same places.
 
-        By default a HEAD of the root of each URL in the settings. What it raises is let go.
+        Never asks for data. By default a HEAD of the root of each URL in the settings. What it raises is let go.
         """
         for url in {f"{p.scheme}://{p.netloc}/" for p in map(urlsplit, _urls(call.settings)) if p.netloc}:
             await call.http.send("HEAD", url, writes=False)
+
+    async def authorize(self, call: Call) -> None:  # noqa: B027 - most systems have no such token
+        """A scheduled run is near: have the access token that its calls will bear. Never asks for data.
+
+        By default nothing, for systems that take the credential itself. What it raises is let go: the run finds out.
+        """
 
     @abstractmethod
     async def check(self, call: Call) -> HealthResult:
