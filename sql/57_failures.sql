@@ -50,6 +50,9 @@ begin
         perform bilag_internal.raise_alert('circuit_open', report.integration_id::text, report.org_id, report.integration_type,
           bilag_internal.tell('circuit_open', '{}'));
       end if;
+    elsif report.lane_failures > 0 and report.error ->> 'httpStatus' is not null then
+      -- A refusal is an answer, too: whoever asks to wait or says no is there.
+      update bilag.export_lanes l set failures = 0, circuit_open_until = null where l.integration_id = report.integration_id;
     end if;
     if report.kind <> 'post' then
       -- The wait that a server asks for holds for looks too.

@@ -19,6 +19,11 @@ MASK = "[redacted]"
 LONGEST_MESSAGE = 500
 """Characters of a message that are kept (requirement E12)."""
 
+_LONGEST_READ = 65_536
+_LONGEST_SECRET = 16_384
+"""Characters. Of a longer text, a body of megabytes say, only the beginning is looked at; what stands at its end may be
+half of a secret, and goes."""
+
 _MOST_KNOWN = 4096
 _SHORTEST_SECRET = 6
 
@@ -85,26 +90,35 @@ def scrub(text: str) -> str:
 
 def message(text: str) -> str:
     """A text as it may be stored: redacted, scrubbed, and cut (after redaction, so that no half of a secret stays)."""
-    return redact(scrub(text))[:LONGEST_MESSAGE]
+    return _beginning(text)[:LONGEST_MESSAGE]
+
+
+def _beginning(text: str) -> str:
+    told = redact(scrub(text[:_LONGEST_READ]))
+    return told if len(text) <= _LONGEST_READ else told[:-_LONGEST_SECRET] or MASK
 
 
 def redact_value(value: Any, key: str = "") -> Any:
-    """A value of a log event, at any depth: secrets masked, by key, by type, by value and by form."""
+    """A value of a log event, at any depth: secrets masked, by key, by type, by value and by form; texts cut.
+
+    Of a traceback each line is cut: an exception may quote the whole body that it is about.
+    """
     if key and _is_secret_key(key) and value is not None:
         return MASK
     if isinstance(value, str):
-        return redact(value)
+        lines = _beginning(value).split("\n") if key == "exception" else [message(value)]
+        return "\n".join(line[:LONGEST_MESSAGE] for line in lines)
     if isinstance(value, bool | int | float | None):
         return value
     if hasattr(value, "get_secret_value"):
         return MASK
     if isinstance(value, bytes):
-        return redact(value.decode("utf-8", "replace"))
+        return message(value.decode("utf-8", "replace"))
     if isinstance(value, Mapping):
         return {str(name): redact_value(inner, str(name)) for name, inner in value.items()}
     if isinstance(value, Sequence | set | frozenset):
         return [redact_value(inner) for inner in value]
-    return redact(str(value))
+    return message(str(value))
 
 
 def scrub_value(value: Any) -> Any:

@@ -220,6 +220,37 @@ def test_a_circuit_stays_open_longer_each_time_and_at_most_half_an_hour(
     assert minutes == [None, None, None, None, 1, 2, 4, 8, 16, 30, 30]
 
 
+@pytest.mark.parametrize(
+    ("error_class", "reason", "counted"),
+    [("transient", "rate_limited", 0), ("permanent", None, 0), ("transient", None, 5), ("timeout", None, 5)],
+)
+def test_an_answer_that_refuses_ends_a_row_of_failures_for_somebody_is_there(
+    bilag: Bilag, org: Organisation, worker: FakeWorker, error_class: str, reason: str | None, counted: int
+) -> None:
+    _run, job = started(org, worker)
+    for _ in range(4):
+        worker.settle(job, "unsent", failure=failed())
+        bilag.advance(hours=1)
+        job = worker.claim_one()
+    worker.settle(job, "unsent", failure=failed(error_class, reason))
+    assert org.database.value("select failures from bilag.export_lanes") == counted
+    kinds = {kind for (kind,) in org.database.sql("select kind from bilag.open_alerts")}
+    assert ("circuit_open" in kinds) == (counted == 5)
+
+
+def test_a_probe_that_is_refused_for_good_closes_the_circuit(
+    bilag: Bilag, org: Organisation, worker: FakeWorker
+) -> None:
+    _run, job = started(org, worker)
+    for _ in range(5):
+        worker.settle(job, "unsent", failure=failed())
+        bilag.advance(hours=1)
+        job = worker.claim_one()
+    worker.settle(job, "unsent", failure=failed("permanent"))
+    assert org.database.sql("select failures, circuit_open_until from bilag.export_lanes") == [(0, None)]
+    assert org.database.sql("select kind from bilag.open_alerts") == [("run_failed",)]
+
+
 def test_one_organisations_failures_hold_up_no_other(bilag: Bilag, org: Organisation, worker: FakeWorker) -> None:
     other = bilag.organisation("Other")
     _run, job = started(org, worker)

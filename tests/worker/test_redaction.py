@@ -109,6 +109,28 @@ def test_a_message_is_cut_after_it_was_redacted_so_that_no_half_of_a_secret_stay
     assert len(message("y" * 10_000)) == LONGEST_MESSAGE
 
 
+@pytest.mark.parametrize("text", ["y" * 8_000_000, '{"error": "x, y"} ' * 500_000, "token " * 1_300_000])
+def test_of_a_body_of_megabytes_only_the_beginning_is_looked_at(text: str) -> None:
+    began = time.process_time()
+    assert len(message(text)) == LONGEST_MESSAGE
+    assert time.process_time() - began < 0.5
+
+
+def test_no_half_of_a_secret_stays_where_such_a_body_was_cut() -> None:
+    secret = "5ecret" * 300
+    guard(secret)
+    for shift in range(0, 100, 20):
+        assert "5ecret" not in message("z" * shift + secret * 5_000)
+
+
+def test_texts_of_a_log_event_are_cut_and_so_is_each_line_of_a_traceback() -> None:
+    body = "<html>" * 1_000
+    event = {"message": body, "deep": [{"body": body}], "exception": f"Traceback\n  File x\nValueError: {body}"}
+    told = redact_value(event)
+    assert (len(told["message"]), len(told["deep"][0]["body"])) == (LONGEST_MESSAGE, LONGEST_MESSAGE)
+    assert [len(line) for line in told["exception"].split("\n")] == [9, 8, LONGEST_MESSAGE]
+
+
 HOSTILE = ["y" * 300_000, "a://" * 75_000, "token " * 50_000, "authorization:" * 20_000, "cookie:" * 20_000]
 
 
