@@ -1,8 +1,7 @@
 """What every adapter promises, whatever system is behind it.
 
 An adapter's test inherits :class:`AdapterContract` and gives it a fixture ``vendor``; one that makes files, which
-nobody can call, inherits :class:`BookingContract`. What an adapter announces about itself (that it finds, that absence
-can be believed after a while) is tested as announced.
+nobody can call, inherits :class:`BookingContract`. What an adapter announces that it can prove is tested as announced.
 """
 
 from __future__ import annotations
@@ -12,6 +11,7 @@ from typing import ClassVar
 
 import pytest
 
+from tests.adapters.announced import Announced
 from tests.adapters.plays import EXECUTED_UNHEARD, NOT_EXECUTED, NOT_EXECUTED_UNHEARD, Play, plays
 from tests.adapters.vendor import QUICK, Vendor, batch, references
 from worker import adapters
@@ -71,7 +71,7 @@ class BookingContract:
         assert result.checked_at.tzinfo is not None
 
 
-class AdapterContract(BookingContract):
+class AdapterContract(Announced, BookingContract):
     """What holds for every system at the other end of a line."""
 
     # -- booking -------------------------------------------------------------------------------------------------------
