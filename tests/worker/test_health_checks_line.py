@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.worker.test_health_checks import Bench, well
+from tests.worker.bench import Bench, well
 from worker import health_checks
 from worker.contract import Call, HealthResult
 from worker.http import Client
