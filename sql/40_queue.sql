@@ -7,7 +7,7 @@ as $$
 begin
   -- send_batch with an empty array raises on 1.13.
   if coalesce(cardinality(integration_ids), 0) = 0 then
-    return '{}';
+    return array[]::bigint[];
   end if;
   return array(
     select s from pgmq.send_batch('bilag_exports',
