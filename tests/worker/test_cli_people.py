@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from datetime import UTC, datetime
 
 import pytest
 
@@ -114,6 +115,53 @@ def test_dead_letters_are_listed_and_discarded(bilag_shell: Shell, bilag: Bilag,
     assert "message_means_nothing" in bilag_shell("dead-letters", "list").out
     assert bilag_shell("dead-letters", "discard", str(letter), "--reason", "a test sent it").code == 0
     assert bilag_shell("dead-letters", "list").out == "There are no dead letters.\n"
+
+
+def test_letters_are_discarded_without_a_reason_of_ones_own(
+    bilag_shell: Shell, bilag: Bilag, worker: FakeWorker
+) -> None:
+    letter = buried(bilag.database, worker)
+    assert bilag_shell("dead-letters", "discard", str(letter), "--json").json == [{"id": letter, "done": "discarded"}]
+    assert bilag_shell("dead-letters", "list", "--json").json == []
+
+
+def test_the_letter_of_a_run_is_redriven(
+    bilag_shell: Shell, bilag: Bilag, org: Organisation, worker: FakeWorker
+) -> None:
+    org.claim("C-1")
+    run = org.request()
+    for _ in range(11):
+        worker.claim()
+        bilag.advance(seconds=61)
+    letter = bilag.database.value("select id from bilag.dead_letters")
+    told = bilag_shell("dead-letters", "redrive", str(letter)).out
+    again = bilag.database.value("select id from bilag.export_runs where retry_of = %s", run)
+    assert told == f"{letter}: run {again}\n"
+
+
+@pytest.mark.parametrize(
+    "since", ["2026-03-02T10:00:00", "2026-03-02 10:00:00", "2026-03-02T11:00:00+01:00", "2026-03-02T10:00:00Z"]
+)
+def test_after_a_restore_an_operator_says_since_when(
+    bilag_shell: Shell, bilag: Bilag, org: Organisation, worker: FakeWorker, since: str
+) -> None:
+    org.claim("C-1")
+    org.request()
+    bilag.advance(minutes=5)
+    told = bilag_shell("recover", "--since", since, "--json").json
+    assert (told["claims"], datetime.fromisoformat(told["since"])) == (1, datetime(2026, 3, 2, 10, tzinfo=UTC))
+    assert bilag.database.value("select recover_since from bilag.installation") == datetime(2026, 3, 2, 10, tzinfo=UTC)
+    assert "1 approved claims" in bilag_shell("recover", "--since", since).out
+    assert worker.claim_one()["kind"] == "find"
+
+
+@pytest.mark.parametrize(("since", "code"), [("2999-01-01", 1), ("yesterday", 2)])
+def test_a_moment_that_cannot_be_is_refused_in_one_sentence(
+    bilag_shell: Shell, bilag: Bilag, since: str, code: int
+) -> None:
+    said = bilag_shell("recover", "--since", since)
+    assert said.code == code
+    assert "Traceback" not in said.err
 
 
 def test_what_means_nothing_cannot_be_redriven(bilag_shell: Shell, bilag: Bilag, worker: FakeWorker) -> None:

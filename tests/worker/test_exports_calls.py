@@ -12,6 +12,8 @@ from tests.virtual_time import VIRTUAL_TIME, clock
 from tests.worker.export_desk import Desk, write
 from tests.worker.stub_adapter import booked
 from worker.contract import Batch, Call, Outcome
+from worker.credentials import CredentialProvider
+from worker.database import Outage
 from worker.faults import Fault
 
 pytestmark = pytest.mark.anyio
@@ -94,6 +96,25 @@ async def test_a_missing_or_expired_credential_is_a_permanent_403_and_nothing_wa
     assert desk.failure is not None
     assert desk.failure["reasonCode"] == reason
     assert (desk.failure["error"]["errorClass"], desk.failure["error"]["httpStatus"]) == ("permanent", 403)
+
+
+async def test_a_credential_that_cannot_be_read_is_a_transient_500_after_the_last_retry(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    desk = Desk()
+
+    async def fails(_integration_id: UUID) -> Any:
+        raise Outage("vault is away")
+
+    monkeypatch.setattr(desk, "_provider", lambda _token: CredentialProvider(fails))
+    desk.meets(*(asks_for_the_credential() for _ in range(4)))
+    assert await desk.do() == ["unsent", "unsent"]
+    assert desk.failure is not None
+    assert desk.failure["reasonCode"] == "credential_unreadable"
+    error = desk.failure["error"]
+    assert (error["errorClass"], error["httpStatus"], error["attempt"]) == ("transient", 500, 4)
+    assert error["isRetryable"] is False
+    assert [row["error_class"] for row in desk.rows] == ["transient"] * 4
 
 
 async def test_settings_that_do_not_fit_the_adapter_name_the_field_and_send_nothing(desk: Desk) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from datetime import datetime
+from collections.abc import Iterable
+from datetime import UTC, datetime
 
 import click
 
@@ -11,6 +12,7 @@ from worker.cli.people import people
 from worker.cli.show import console, json_option, print_json, table
 from worker.redaction import guard
 
+_MOMENTS = ["%Y-%m-%d", *(f"%Y-%m-%d{between}%H:%M:%S{zone}" for between in "T " for zone in ("", "%z"))]
 _DEAD_LETTERS = ("id", "died_at", "queue", "reason_code", "reason", "what_to_do", "message", "run_id")
 
 
@@ -62,22 +64,26 @@ def list_dead_letters(as_json: bool) -> None:
 
 @dead_letters.command()
 @click.argument("ids", metavar="ID...", nargs=-1, required=True, type=int)
-def redrive(ids: tuple[int, ...]) -> None:
+@json_option
+def redrive(ids: tuple[int, ...], as_json: bool) -> None:
     """Do again what dead letters stood for."""
     with people() as asked:
-        for letter in ids:
-            click.echo(f"{letter}: {asked.value('select bilag.redrive(%s)', letter)}")
+        _tell_each(((letter, str(asked.value("select bilag.redrive(%s)", letter))) for letter in ids), as_json)
 
 
 @dead_letters.command()
 @click.argument("ids", metavar="ID...", nargs=-1, required=True, type=int)
-@click.option("--reason", required=True, help="Why nothing is to be done about them.")
-def discard(ids: tuple[int, ...], reason: str) -> None:
+@click.option("--reason", default="discarded by an operator", show_default=True, help="Why nothing is to be done.")
+@json_option
+def discard(ids: tuple[int, ...], reason: str, as_json: bool) -> None:
     """Archive dead letters without doing anything about them."""
+
+    def discarded(letter: int) -> tuple[int, str]:
+        asked.rows("select bilag.discard(%s, %s)", letter, reason)
+        return letter, "discarded"
+
     with people() as asked:
-        for letter in ids:
-            asked.rows("select bilag.discard(%s, %s)", letter, reason)
-            click.echo(f"{letter}: discarded")
+        _tell_each(map(discarded, ids), as_json)
 
 
 @click.command()
@@ -117,16 +123,30 @@ def resume(org: str | None, integration_type: str | None, everything: bool) -> N
 @click.option(
     "--since",
     required=True,
-    type=click.DateTime(),
-    help="Since when this database may have forgotten what was sent (UTC).",
+    type=click.DateTime(formats=_MOMENTS),
+    help="Since when this database may have forgotten what was sent; UTC, if it names no offset.",
 )
-def recover(since: datetime) -> None:
+@json_option
+def recover(since: datetime, as_json: bool) -> None:
     """After a restore: look every unexported claim up at the accounting system before it is sent."""
+    moment = since if since.tzinfo else since.replace(tzinfo=UTC)
     with people() as asked:
-        claims = asked.value("select bilag_internal.recover(%s at time zone 'UTC')", since)
+        claims = asked.value("select bilag_internal.recover(%s)", moment)
+    if as_json:
+        print_json({"since": moment, "claims": claims})
+        return
     click.echo(
         f"{claims} approved claims that this database does not know as exported are looked up before they are sent."
     )
+
+
+def _tell_each(done: Iterable[tuple[int, str]], as_json: bool) -> None:
+    """What was done about each dead letter, as it is done; as JSON, once all are."""
+    if as_json:
+        print_json([{"id": letter, "done": what} for letter, what in done])
+        return
+    for letter, what in done:
+        click.echo(f"{letter}: {what}")
 
 
 def _one_or_all(org: str | None, integration_type: str | None, everything: bool) -> tuple[str, str] | None:
