@@ -94,7 +94,7 @@ begin
       next_look_at = case when n.state in ('accepted', 'in_doubt') then greatest(
         moment + bilag_internal.look_wait(n.state, case when x.kind = 'post' then 0 else i.looks + 1 end),
         -- Looked at soon, since finding it is proof at once; then only when finding nothing will prove something.
-        case when n.state = 'in_doubt' and x.kind <> 'post' and not i.answered and i.absent_from < 'infinity' then i.absent_from end) end,
+        case when n.state = 'in_doubt' and not i.answered and i.absent_from < 'infinity' then i.absent_from end) end,
       reason_code = w.reason_code, reason_params = p.reason_params,
       message = case
         when w.reason_code is null then null
@@ -131,8 +131,7 @@ begin
       end as reason_params
     ) as p
     where i.id = x.id and i.id = any(ids) and o.id = any(ids) and x.attempt = i.attempt and i.state in ('sending', 'in_doubt', 'accepted')
-      -- A look reported late says nothing about an attempt that was made since; a report of `sending` is the sender's.
-      and (x.kind = 'post' or i.state <> 'sending')
+      -- By its attempt: what is reported late, a look too, says nothing about an attempt that was made since.
       and (x.kind <> 'post' or i.state <> 'accepted')
       and (x.kind <> 'post' or x.outcome <> 'unknown' or i.state = 'sending')
     returning i.id, i.state, i.claim_id, i.books, i.run_id, i.position, i.integration_id, cardinality(i.succeeded_attempts) > 1 as twice, i.state <> o.state as changed, i.reference, i.org_id, i.integration_type

@@ -37,9 +37,9 @@ begin
   if target is not null then
     update bilag.export_items i
     set state = result.outcome, holds = true, suspect = false, answered = true, external_id = coalesce(result.external_id, i.external_id),
-      succeeded_attempts = case when result.kind = 'post' and not result.seen and i.id = item.id then i.succeeded_attempts || result.attempt
+      succeeded_attempts = case when result.kind = 'post' and not result.seen then i.succeeded_attempts || result.attempt
         else i.succeeded_attempts end,
-      sent_at = coalesce(i.sent_at, item.sent_at), reason_params = '{}',
+      reason_params = '{}',
       reason_code = case when item.reason_code = 'released_for_reexport' then 'released_by_mistake' end,
       message = case when item.reason_code = 'released_for_reexport' then bilag_internal.tell('released_by_mistake', '{}') end,
       booked_at = case when result.outcome = 'exported' then bilag_internal.now() end,

@@ -115,6 +115,18 @@ def test_an_answered_write_needs_no_waiting(bilag: Bilag, org: Organisation, wor
     assert item(org) == ("rejected", "import_error")
 
 
+def test_what_vanished_is_not_sent_again_whatever_else_a_look_meets_meanwhile(
+    bilag: Bilag, org: Organisation, worker: FakeWorker
+) -> None:
+    org.claim("C-1")
+    org.request()
+    worker.settle(worker.claim_one(), "accepted")
+    for outcome in ("absent", {"outcome": "unknown", "reasonCode": "rate_limited"}, "absent", "absent"):
+        bilag.advance(days=1)
+        worker.settle(worker.claim_one(), outcome, release=True)
+    assert item(org) == ("in_doubt", "vanished")
+
+
 def test_the_vendors_words_outlive_looks_that_say_nothing(bilag: Bilag, org: Organisation, worker: FakeWorker) -> None:
     org.claim("C-1")
     org.request()

@@ -73,6 +73,22 @@ def test_a_booked_voucher_keeps_its_lines_its_id_and_its_time(org: Organisation,
     assert org.database.value("select booked from bilag.expense_claims")
 
 
+def test_what_the_vendor_calls_it_is_kept_when_a_later_look_does_not_say(
+    bilag: Bilag, org: Organisation, worker: FakeWorker
+) -> None:
+    worker.settle(sent(org, worker), {"outcome": "accepted", "externalId": "Q-77"})
+    bilag.advance(seconds=5)
+    worker.settle(worker.claim_one(), {"outcome": "exported", "externalId": None})
+    assert item(org, "state, external_id") == ("exported", "Q-77")
+
+
+def test_what_was_not_sent_is_no_suspect_and_goes_again_as_one_batch(org: Organisation, worker: FakeWorker) -> None:
+    org.approve(10)
+    org.request()
+    (again,) = worker.settle(worker.claim_one(), "unsent")
+    assert len(again["items"]) == 10
+
+
 def test_what_is_not_booked_has_no_lines(org: Organisation, worker: FakeWorker) -> None:
     worker.settle(sent(org, worker), "accepted")
     assert org.database.value("select count(*) from bilag.export_lines") == 0

@@ -135,6 +135,26 @@ def test_nor_is_what_the_second_ones_look_saw_after_the_first_has_reported(
     assert item(org) == ("exported", [1], True)
 
 
+def test_nor_is_the_first_success_told_once_more_while_the_second_attempt_is_under_way(
+    bilag: Bilag, org: Organisation, worker: FakeWorker
+) -> None:
+    first, second = sent_again(bilag, org, worker)
+    for _ in range(2):
+        worker.settle(first, "exported")
+    worker.settle(second, {"outcome": "exported", "seen": True})
+    assert (item(org), alerts(org)) == (("exported", [1], True), [])
+
+
+def test_what_a_look_saw_before_it_was_sent_again_is_no_success_of_the_attempt(
+    bilag: Bilag, org: Organisation, worker: FakeWorker
+) -> None:
+    job = lost(bilag, org, worker)
+    proven_absent(bilag, worker, release=True)
+    worker.settle(job, {"outcome": "exported", "seen": True})
+    assert (item(org), alerts(org)) == (("exported", [], True), [])
+    assert worker.work() == []
+
+
 def test_nor_is_the_same_success_told_once_more_after_a_look_did_not_find_it(
     bilag: Bilag, org: Organisation, worker: FakeWorker
 ) -> None:
