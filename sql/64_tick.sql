@@ -49,6 +49,8 @@ begin
     and (was.system_identifier, was.timeline, was.database_oid, coalesce(was.table_oid, now_at.table_oid))
       is distinct from (now_at.system_identifier, now_at.timeline, now_at.database_oid, now_at.table_oid) then
     perform bilag_internal.look_before_sending(bilag_internal.now() - interval '7 days');
+    perform bilag_internal.audit_everywhere('installation.recovered', null, jsonb_build_object(
+      'since', bilag_internal.now() - interval '7 days', 'noticed', true));
     perform bilag_internal.raise_alert('server_changed', 'installation', null, null,
       case when (was.system_identifier, was.timeline, was.database_oid) is not distinct from (now_at.system_identifier, now_at.timeline, now_at.database_oid)
         then 'The tables were made anew, as a restore does: every unexported claim is looked up before it is sent.'

@@ -234,4 +234,6 @@ def test_plpgsql_check_finds_nothing(catalogue: Database) -> None:
         " on t.tgfoid = f.oid cross join lateral plpgsql_check_function_tb("
         " f.oid, t.tgrelid, oldtable => t.old, newtable => t.new, extra_warnings => false) as c",
     )
-    assert faults == []
+    # Its later versions look into dynamic SQL, which names what a server may have, after asking whether it has it.
+    absent = ('schema "cron" does not exist', 'schema "net" does not exist')
+    assert [fault for fault in faults if not fault.endswith(absent)] == []

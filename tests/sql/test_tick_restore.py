@@ -53,6 +53,16 @@ def test_an_installation_that_never_wrote_its_tables_down_does_so_and_nothing_is
     assert alerts(bilag) == []
 
 
+def test_a_restore_that_was_noticed_is_a_link_in_every_chain(
+    bilag: Bilag, org: Organisation, worker: FakeWorker
+) -> None:
+    worker.tick()
+    another_server(bilag, worker)
+    links = "select org_id, action, details ->> 'noticed' from bilag.bufdir_export_audit_log"
+    assert bilag.database.sql(links) == [(org.id, "installation.recovered", "true")]
+    assert bilag.database.value("select bilag.verify_audit(%s)", org.id) is None
+
+
 def test_after_a_restore_a_pending_voucher_is_looked_up_before_it_is_sent(
     bilag: Bilag, org: Organisation, worker: FakeWorker
 ) -> None:
