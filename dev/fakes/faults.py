@@ -17,7 +17,6 @@ from typing import Any
 from dev.fakes.exchange import Answer, Exchange
 
 Play = Callable[[Exchange], Awaitable[None]]
-
 MAINTENANCE_PAGE = (
     "<!DOCTYPE html><html><head><title>Maintenance</title></head>"
     "<body><h1>We will be back soon</h1><p>The system is being upgraded.</p></body></html>"
@@ -194,9 +193,8 @@ def echoing(status: int) -> Play:
     """Answer with an error that repeats the Authorization header, without executing: a leak test."""
 
     async def play(exchange: Exchange) -> None:
-        message = (
-            f"Rejected. Your request had the header Authorization: {exchange.request.headers.get('authorization')}"
-        )
+        header = exchange.request.headers.get("authorization")
+        message = f"Rejected. Your request had the header Authorization: {header}"
         await exchange.reply(Answer.of_json(status, {"errors": [{"message": message}]}))
 
     return play

@@ -14,12 +14,8 @@ import pytest
 
 from tests.fix_bilag import NOON, Bilag, Organisation
 from tests.fix_postgres import Connection, Database
+from tests.sql.history import INSERT, kept, many
 
-INSERT = (
-    "insert into bilag.health_check_history (org_id, integration_type, status, latency_ms, checked_at)"
-    " select o, 'xledger', 'healthy', n, timestamptz '2026-03-01 00:00+00' + n * interval '1 minute'"
-    " from unnest(%s::uuid[]) with ordinality as u (o, place), generate_series(%s::int, %s::int) as n order by place, n"
-)
 UPSERT = (
     "insert into bilag.integration_health_status as s (org_id, integration_type, status, latency_ms, checked_at)"
     " values (%s, 'xledger', %s, 10, %s) on conflict (org_id, integration_type) do update"
@@ -27,25 +23,9 @@ UPSERT = (
 )
 
 
-def kept(database: Database) -> dict[UUID, int]:
-    return dict(database.sql("select org_id, count(*) from bilag.health_check_history group by org_id"))
-
-
 def latest(database: Database) -> tuple[int, int]:
     ((first, last),) = database.sql("select min(latency_ms), max(latency_ms) from bilag.health_check_history")
     return first, last
-
-
-def many(bilag: Bilag, count: int) -> list[UUID]:
-    """Organisations with an integration each, in two statements."""
-    bilag.database.sql(
-        "insert into bilag.organizations (name) select 'Org ' || n from generate_series(1, %s) as n", count
-    )
-    bilag.database.sql(
-        "insert into bilag.integration_config (org_id, integration_type, settings)"
-        " select id, 'xledger', '{\"settlement_account\": \"2910\"}' from bilag.organizations"
-    )
-    return [org for (org,) in bilag.database.sql("select id from bilag.organizations order by id")]
 
 
 def test_of_a_hundred_inserted_at_once_the_latest_96_are_left(bilag: Bilag, org: Organisation) -> None:

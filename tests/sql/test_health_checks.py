@@ -11,7 +11,7 @@ import pytest
 
 from tests.fix_bilag import NOON, Bilag, Organisation
 from tests.sql.health_worker import DEAD, LIMITED, WELL, HealthWorker, checked, health, health_worker
-from tests.sql.test_health import many
+from tests.sql.history import many
 
 MINUTES: LiteralString = (
     "select extract(epoch from next_check_at - checked_at)::int / 60 from bilag.integration_health_status"

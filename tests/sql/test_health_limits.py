@@ -8,7 +8,7 @@ from typing import LiteralString
 
 from tests.fix_bilag import Bilag
 from tests.sql.health_worker import WELL, checked, health_worker
-from tests.sql.test_health import INSERT, kept, many
+from tests.sql.history import INSERT, kept, many
 
 HISTORIES = 52_084
 """Of 96 rows each: five million rows."""
