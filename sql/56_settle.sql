@@ -140,7 +140,7 @@ begin
       format('Voucher %s was reported booked by two attempts.', s.reference), jsonb_build_object('itemId', s.id))
     from settled s where s.twice
   ), returned as (
-    select s.run_id, min(s.position) as position from settled s where s.state = 'pending' and s.run_id is not null group by s.run_id
+    select s.run_id, min(s.position) as position from settled s where s.state = 'pending' group by s.run_id
   ), reopened as (
     -- A run that waited for nothing but answers has something to send again.
     update bilag.export_runs r

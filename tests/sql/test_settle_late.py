@@ -145,6 +145,27 @@ def test_nor_is_the_first_success_told_once_more_while_the_second_attempt_is_und
     assert (item(org), alerts(org)) == (("exported", [1], True), [])
 
 
+@pytest.mark.parametrize("late", ["rejected", "refused", "unsent"])
+def test_a_late_failure_does_not_send_again_what_a_look_saw_on_its_way(
+    bilag: Bilag, org: Organisation, worker: FakeWorker, late: str
+) -> None:
+    job = lost(bilag, org, worker)
+    worker.settle(worker.claim_one(), "accepted", release=True)
+    worker.settle(job, late)
+    assert item(org) == ("accepted", [], True)
+
+
+def test_a_late_report_that_knows_nothing_begins_no_new_looking(
+    bilag: Bilag, org: Organisation, worker: FakeWorker
+) -> None:
+    job = lost(bilag, org, worker)
+    worker.settle(worker.claim_one(), "unknown", release=True)
+    before = org.database.sql("select looks, next_look_at, absent_from from bilag.export_items")
+    bilag.advance(seconds=3)
+    worker.settle(job, "unknown")
+    assert org.database.sql("select looks, next_look_at, absent_from from bilag.export_items") == before
+
+
 def test_what_a_look_saw_before_it_was_sent_again_is_no_success_of_the_attempt(
     bilag: Bilag, org: Organisation, worker: FakeWorker
 ) -> None:

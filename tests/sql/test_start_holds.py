@@ -10,6 +10,7 @@ import pytest
 from tests.fix_bilag import Bilag, Organisation
 from tests.fix_postgres import Database
 from tests.sql.fake_worker import FakeWorker
+from tests.sql.refusals import refused
 from tests.sql.sessions import two_sessions
 
 CLAIM: LiteralString = "select bilag_internal.claim_exports(%s, 1, 60, 150)"
@@ -139,3 +140,28 @@ def test_a_claim_cannot_be_reopened_between_being_read_and_being_held(
             reopening.result(20)
         assert caught.value.sqlstate == "KB008"
     assert org.states() == {"C-1": "sending"}
+
+
+def test_a_claim_that_another_booking_integration_is_just_taking_is_not_marked_as_booked(
+    bilag: Bilag, database: Database, org: Organisation, worker: FakeWorker
+) -> None:
+    second_integration(bilag, org)
+    claim = org.claim("C-1")
+    org.request(kind="other")
+    with two_sessions(database) as (starting, person):
+        starting.run(CLAIM, worker.id)
+        marking = person.start("select bilag.mark_booked(%s, 'xledger', '17', 'by hand')", claim)
+        assert person.is_blocked(marking)
+        starting.commit()
+        with refused("KB008", "is being exported"):
+            marking.result(20)
+    assert (org.states(), org.states("other")) == ({}, {"C-1": "sending"})
+
+
+def test_what_a_copy_holds_may_be_marked_as_booked_by_hand(bilag: Bilag, org: Organisation, worker: FakeWorker) -> None:
+    second_integration(bilag, org, books=False)
+    claim = org.claim("C-1")
+    org.request(kind="other")
+    worker.claim_one()
+    bilag.database.sql("select bilag.mark_booked(%s, 'xledger', '17', 'by hand')", claim)
+    assert (org.states(), org.states("other")) == ({"C-1": "exported"}, {"C-1": "sending"})
