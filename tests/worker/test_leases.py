@@ -167,3 +167,38 @@ async def test_no_lease_is_believed_beyond_its_delivery() -> None:
         assert not lease.covers(6)
 
     await beating(beats, story)
+
+
+async def test_a_lease_is_not_believed_beyond_its_delivery_from_the_first() -> None:
+    async def story(heart: Heart) -> None:
+        lease = held(heart, deadline=30)
+        assert lease.covers(30)
+        assert not lease.covers(31)
+
+    await beating(Beats(), story)
+
+
+async def test_a_write_that_its_delivery_has_no_room_for_asks_for_no_renewal() -> None:
+    beats = Beats()
+
+    async def story(heart: Heart) -> None:
+        lease = held(heart, deadline=30)
+        assert not await lease.allows(31)
+        assert beats.at == []
+
+    await beating(beats, story)
+
+
+async def test_what_was_settled_while_a_beat_was_under_way_was_not_lost() -> None:
+    beats = Beats()
+    beats.takes = 3
+
+    async def story(heart: Heart) -> None:
+        lease = held(heart)
+        beats.dropped.add(lease.token)
+        await asyncio.sleep(21)
+        heart.release(lease)
+        await asyncio.sleep(3)
+        assert lease.misses == 0
+
+    await beating(beats, story)
