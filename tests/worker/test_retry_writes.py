@@ -74,3 +74,16 @@ async def test_what_cannot_be_proven_absent_is_raised_as_it_is(answer: bool | Ex
     with pytest.raises(errors.Unavailable) as raised:
         await with_retry(call, options(), writes=True, prove_absent=Proof(answer))
     assert (raised.value.http_status, raised.value.executed) == (504, Executed.UNKNOWN)
+
+
+async def test_a_proof_that_does_not_come_within_the_budget_is_none() -> None:
+    call = Script(write(500))
+    with pytest.raises(errors.Unavailable) as raised:
+        await with_retry(call, options(), writes=True, prove_absent=Proof(True, seconds=3600))
+    assert (raised.value.executed, len(call.tried_at)) == (Executed.UNKNOWN, 1)
+
+
+async def test_nobody_is_asked_to_prove_what_the_answer_says() -> None:
+    call, asked = Script(write(429)), Proof(False)
+    assert await with_retry(call, options(), writes=True, prove_absent=asked) == "done"
+    assert asked.errors == []
