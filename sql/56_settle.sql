@@ -93,8 +93,8 @@ begin
       last_look = i.last_look and n.state = 'in_doubt',
       next_look_at = case when n.state in ('accepted', 'in_doubt') then greatest(
         moment + bilag_internal.look_wait(n.state, case when x.kind = 'post' then 0 else i.looks + 1 end),
-        -- Looked at soon, since finding it is proof at once; then only when finding nothing will prove something.
-        case when n.state = 'in_doubt' and not i.answered and i.absent_from < 'infinity' then i.absent_from end) end,
+        -- Looked at soon, since finding it is proof at once; a look that found nothing is repeated when that will prove something.
+        case when n.state = 'in_doubt' and x.outcome <> 'unknown' and not i.answered and i.absent_from < 'infinity' then i.absent_from end) end,
       reason_code = w.reason_code, reason_params = p.reason_params,
       message = case
         when w.reason_code is null then null

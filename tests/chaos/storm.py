@@ -64,12 +64,15 @@ class Storm:
             time.sleep(self.chance.uniform(*PAUSE))
 
     def calm(self, seconds: float) -> None:
-        """No more blows: what is left must come to its end by itself."""
+        """No more blows: what is left must come to its end by itself. Gives up when nothing has moved for so long."""
         for _, worker in self._frozen:
             worker.thaw()
         self.erp.do("clear_faults")
-        deadline = time.monotonic() + seconds
-        while not self.here.verdict().is_right and time.monotonic() < deadline:
+        least, deadline = None, time.monotonic() + seconds
+        while not (verdict := self.here.verdict()).is_right and time.monotonic() < deadline:
+            left = len(verdict.lost) + len(verdict.unsettled)
+            if least is None or left < least:
+                least, deadline = left, time.monotonic() + seconds
             self.staff()
             self._ask_again()
             self.let_time_pass()

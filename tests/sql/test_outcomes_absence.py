@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from tests.fix_bilag import Bilag, Organisation
@@ -135,3 +136,16 @@ def test_the_vendors_words_outlive_looks_that_say_nothing(bilag: Bilag, org: Org
     worker.settle(worker.claim_one(), "unknown")
     assert "Konto sperret" in org.database.value("select message from bilag.export_items")
     assert "{" not in org.database.value("select message from bilag.open_alerts")
+
+
+def test_a_look_that_learned_nothing_is_repeated_soon_and_one_that_found_nothing_when_that_proves_something(
+    bilag: Bilag, org: Organisation, worker: FakeWorker
+) -> None:
+    bilag.database.sql("update bilag.integration_types set absence_after = '20 minutes'")
+    look = doubtful(bilag, org, worker)
+    worker.settle(look, "unknown", release=True)
+    wait = "select next_look_at - bilag_internal.now() from bilag.export_items"
+    assert org.database.value(wait) == timedelta(seconds=20)
+    bilag.advance(seconds=20)
+    worker.settle(worker.claim_one(), "absent", release=True)
+    assert org.database.value(wait) == timedelta(minutes=20) - timedelta(seconds=25)

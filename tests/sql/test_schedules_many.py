@@ -9,7 +9,7 @@ from tests.sql.fake_worker import FakeWorker
 
 MANY = 10_000
 LIMIT_SECONDS = 60.0
-"""It takes 3.3 s on an idle machine of two cores; the limit is for a busy one."""
+"""It takes 1.5 s on an idle machine of two cores; the limit is for a busy one."""
 
 
 def many(bilag: Bilag, count: int) -> None:
