@@ -20,7 +20,7 @@ with looks as (
   where l.circuit_open_until is not null or l.quiet_until is not null
 )
 select 1"""
-"""What waits is due now. Neither a lease nor what proves an absence is touched: in Business Central that is the look."""
+"""What waits is due now. Neither a lease nor what proves an absence is touched; in Business Central the look does."""
 
 Blows = list[tuple[str, dict[str, object]]]
 
