@@ -3,13 +3,19 @@
 -- not put an inactive job to work again, and a DBA who switched one off meant it. What 1.4 and 1.6 share, as dynamic
 -- SQL, for a server may have neither.
 
-do $$
+create or replace function bilag_internal.schedule_jobs() returns void
+language plpgsql volatile set search_path = pg_catalog, pg_temp
+as $$
 begin
   if exists (select from pg_namespace n where n.nspname = 'cron' and has_schema_privilege(n.oid, 'usage')) then
     execute $cron$ select cron.schedule('bilag-tick', '* * * * *', 'select bilag_internal.tick()') $cron$;
     execute $cron$ select cron.schedule('bilag-maintenance', '23 1 * * *', 'select bilag_internal.maintain()') $cron$;
   end if;
 end $$;
+
+comment on function bilag_internal.schedule_jobs() is 'Schedules Bilag''s jobs in pg_cron where there is one. Called by migrate, and again when pg_cron has overlooked them.';
+
+do $$ begin perform bilag_internal.schedule_jobs(); end $$;
 
 create or replace function bilag_internal.cron_is_here() returns boolean
 language sql stable security definer set search_path = pg_catalog, pg_temp

@@ -29,8 +29,7 @@ CRON_PATIENCE_SECONDS = 150.0
 def crony() -> Iterator[Connection]:
     """A database in which pg_cron runs."""
     with throw_away(ours=True, cron_database="bilag") as server:
-        for _ in range(2):
-            migrate(server.dsn("bilag"))
+        migrate(server.dsn("bilag"))
         with server.connect("bilag") as connection:
             assert connection.execute("select to_regclass('cron.job') is not null").fetchone() == (True,), (
                 "pg_cron is part of what `make test` installs"
@@ -42,21 +41,27 @@ def jobs(connection: Connection) -> list[tuple[Any, ...]]:
     return connection.execute("select jobname, schedule, command, active from cron.job order by jobname").fetchall()
 
 
-def test_two_jobs_are_scheduled_however_often_migrate_runs(crony: Connection) -> None:
-    assert jobs(crony) == JOBS
-
-
-def test_pg_cron_itself_ticks_and_sweeps(crony: Connection) -> None:
-    crony.execute("select cron.schedule('bilag-maintenance', '* * * * *', 'select bilag_internal.maintain()')")
-    ended = (
-        "select command from cron.job_run_details where status = 'succeeded' and command like 'select bilag_internal.%'"
-    )
+def until_run(crony: Connection, *commands: str) -> None:
+    ended = "select count(distinct command) from cron.job_run_details where status = 'succeeded' and command = any(%s)"
     deadline = time.monotonic() + CRON_PATIENCE_SECONDS
-    while {name for (name,) in crony.execute(ended).fetchall()} != {command for _, _, command, _ in JOBS}:
+    while crony.execute(ended, (list(commands),)).fetchone() != (len(commands),):
         assert time.monotonic() < deadline, crony.execute("select * from cron.job_run_details").fetchall()
         time.sleep(0.5)
+
+
+def test_pg_cron_itself_ticks_after_a_first_installation_and_sweeps(crony: Connection) -> None:
+    tick, sweep = "select bilag_internal.tick()", "select bilag_internal.maintain()"
+    until_run(crony, tick)
+    crony.execute("select cron.schedule('bilag-maintenance', '* * * * *', %s)", (sweep,))
+    until_run(crony, tick, sweep)
     assert crony.execute("select bool_and(swept_at is not null) from bilag.retention").fetchone() == (True,)
     assert crony.execute("select ticked_at is not null from bilag.installation").fetchone() == (True,)
+    crony.execute("select bilag_internal.schedule_jobs()")
+
+
+def test_two_jobs_are_scheduled_however_often_migrate_runs(crony: Connection) -> None:
+    migrate(crony.info.dsn)
+    assert jobs(crony) == JOBS
 
 
 def test_the_history_of_our_own_jobs_goes_and_that_of_others_stays(crony: Connection) -> None:

@@ -13,11 +13,12 @@ ever dropped.
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from worker.migrate import supabase
-from worker.migrate.components import missing, notes, prepare
+from worker.migrate.components import missing, notes, overlooks_jobs, prepare, remind_cron
 from worker.migrate.connection import PATIENCE, Connection, Patience, connect, locked, looking
 from worker.migrate.ledger import as_owner, make_ledger
 from worker.migrate.nouns import Noun, apply_next, pending, read_nouns
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 __all__ = ["MigrationError", "Patience", "Report", "migrate"]
+
+LAUNCHER_SECONDS = 1.5
+"""The launcher of pg_cron looks up once a second."""
 
 
 def migrate(
@@ -66,6 +70,9 @@ def _migrate(connection: Connection, nouns: tuple[Noun, ...], rooms: Rooms, pati
     while name := locked(connection, patience, lambda c: _next(c, nouns)):
         applied.append(name)
     dropped = locked(connection, patience, lambda c: _verbs(c, rooms))
+    if dropped is not None and locked(connection, patience, overlooks_jobs):
+        time.sleep(LAUNCHER_SECONDS)
+        locked(connection, patience, _remind_cron)
     return Report(
         prepared=prepared,
         applied=tuple(applied),
@@ -83,6 +90,11 @@ def _next(connection: Connection, nouns: tuple[Noun, ...]) -> str | None:
 def _verbs(connection: Connection, rooms: Rooms) -> tuple[str, ...] | None:
     as_owner(connection)
     return apply_rooms(connection, rooms) if due(connection, rooms) else None
+
+
+def _remind_cron(connection: Connection) -> None:
+    as_owner(connection)
+    remind_cron(connection)
 
 
 def _drift(connection: Connection, nouns: tuple[Noun, ...], rooms: Rooms) -> tuple[str, ...]:

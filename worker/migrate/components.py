@@ -31,6 +31,21 @@ def notes(connection: Connection) -> tuple[str, ...]:
     return tuple(note for note in (_root_key(connection), _cron(connection)) if note)
 
 
+def overlooks_jobs(connection: Connection) -> bool:
+    """Whether pg_cron is here and may have missed that the rooms scheduled its jobs."""
+    return has_schema(connection, "cron") and _has_function(connection, "bilag_internal", "schedule_jobs")
+
+
+def remind_cron(connection: Connection) -> None:
+    """Schedules the jobs once more, in a transaction that does nothing else.
+
+    The launcher of pg_cron hears of changes by the server's messages about its catalogue. A first installation sends
+    more of these at once than are kept for a process that sleeps, and the launcher passes over the word that some were
+    lost: with 1.4.2 the jobs then stood in ``cron.job`` and were not run until something else touched them.
+    """
+    connection.execute("select bilag_internal.schedule_jobs()")
+
+
 def _make_pgmq(connection: Connection) -> str | None:
     if has_schema(connection, "pgmq"):
         return None
