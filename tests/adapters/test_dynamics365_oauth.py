@@ -117,7 +117,7 @@ async def test_a_wrong_secret_says_so_without_the_traces_of_entra(dynamics365: V
     assert (error.error_class, error.executed, error.reason_code) == (
         ErrorClass.PERMANENT, Executed.NO, "credential_refused",
     )  # fmt: skip
-    assert error.message.startswith("No access token: AADSTS")
+    assert error.message.startswith("Entra gave no access token. AADSTS")
     assert "Trace ID" not in error.message
     assert "wrong-secret" not in error.message
 

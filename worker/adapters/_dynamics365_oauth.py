@@ -130,7 +130,7 @@ class ClientCredentials(httpx.Auth):
         body = _readable(answer)
         text, seconds = body.get("access_token"), body.get("expires_in")
         if not isinstance(text, str) or not _TOKEN.fullmatch(text):
-            raise answer.failure(Fault.NOT_JSON, "the token endpoint's answer has no access token")
+            raise answer.failure(Fault.NOT_JSON, "what Entra answered has no access token")
         guard(text)
         token = Token(text, self._tokens.clock() + _seconds(seconds), client)
         self._tokens.keep(self._call, token)
@@ -164,21 +164,21 @@ def _readable(answer: Answer) -> dict[str, Any]:
         raise _refusal(answer)
     body = answer.json()
     if not isinstance(body, dict):
-        raise answer.failure(Fault.NOT_JSON, "the token endpoint's answer is not an object")
+        raise answer.failure(Fault.NOT_JSON, "what Entra answered is not an object")
     return body
 
 
 def _refusal(answer: Answer) -> Exception:
     """A 4xx names the client, its secret or the tenant: the credential is refused. Anything else passes."""
     if answer.status in (408, 429) or not 400 <= answer.status < 500:
-        return answer.error(f"the token endpoint answered HTTP {answer.status}")
+        return answer.error(f"Entra gave no access token, but HTTP {answer.status}")
     try:
         body = json.loads(answer.body)
         said = _TRACES.sub("", str(body.get("error_description") or body.get("error")))
     except (ValueError, AttributeError):
         said = ""
     return Unauthorized(
-        f"No access token: {said or f'HTTP {answer.status}'}",
+        f"Entra gave no access token. {said or f'HTTP {answer.status}'}",
         http_status=answer.status,
         executed=Executed.NO,
         answered=True,
