@@ -1,5 +1,5 @@
 -- Secrets live in Vault under the name integration_{integration_id}_api_key and are read through one function that the
--- worker alone may call, for a lease that is alive. Only this room names `vault`.
+-- worker alone may call, for a lease that is alive or just before a scheduled run. Only this room names `vault`.
 
 create or replace function bilag_internal.secret_name(integration_id uuid) returns text
 language sql immutable set search_path = pg_catalog, pg_temp
