@@ -70,7 +70,8 @@ def test_a_waiting_run_ends_when_a_look_settles_its_last_voucher(
 ) -> None:
     org.claim("C-1")
     run = org.request()
-    worker.settle(worker.claim_one(), "unknown", failure=failed("timeout", retry_after=3600))
+    worker.settle(worker.claim_one(), "unknown", failure=failed("timeout"))
+    assert org.status(run)["status"] == "waiting"
     bilag.advance(seconds=5)
     worker.settle(worker.claim_one(), "exported")
     status = org.status(run)

@@ -186,9 +186,15 @@ def test_the_view_of_drift_tells_the_same(bilag: Bilag, org: Organisation, worke
 # --- workers ---
 
 
+def unchecked(bilag: Bilag) -> None:
+    """No health check comes due: when the first one does is drawn from the organisation's id."""
+    bilag.database.sql("update bilag.integration_config set health_mode = 'passive'")
+
+
 def test_work_that_is_due_for_two_minutes_without_a_sign_of_life_opens_no_worker(
     bilag: Bilag, org: Organisation, worker: FakeWorker
 ) -> None:
+    unchecked(bilag)
     org.claim("C-1")
     org.request()
     bilag.advance(minutes=1, seconds=59)
@@ -239,7 +245,7 @@ def test_a_fleet_that_has_died_is_missed_at_the_next_health_check_long_before_an
 
 
 def test_nobody_is_missed_while_nothing_is_due_or_everything_is_paused(bilag: Bilag, org: Organisation) -> None:
-    bilag.database.sql("update bilag.integration_config set health_mode = 'passive'")
+    unchecked(bilag)
     bilag.advance(hours=1)
     tick(bilag)
     org.claim("C-1")
