@@ -8,8 +8,8 @@ language plpgsql volatile set search_path = pg_catalog, pg_temp
 as $$
 begin
   if exists (select from pg_namespace n where n.nspname = 'cron' and has_schema_privilege(n.oid, 'usage')) then
-    execute $cron$ select cron.schedule('bilag-tick', '* * * * *', 'select bilag_internal.tick()') $cron$;
-    execute $cron$ select cron.schedule('bilag-maintenance', '23 1 * * *', 'select bilag_internal.maintain()') $cron$;
+    execute format($cron$ select cron.schedule('bilag-tick', '* * * * *', 'select bilag_internal.tick()') $cron$);
+    execute format($cron$ select cron.schedule('bilag-maintenance', '23 1 * * *', 'select bilag_internal.maintain()') $cron$);
   end if;
 end $$;
 
