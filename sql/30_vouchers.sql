@@ -165,7 +165,8 @@ comment on function bilag_internal.vouchers(uuid[], uuid[], date[]) is
   'The balanced voucher that each claim becomes in its integration, or the reason code for which it cannot be booked.';
 
 -- The same with what this integration made of the claim before. `unchanged`: it was rejected, and would become exactly what was
--- rejected; a claim is tried again when the claim, a mapping or a setting changed, which all show in what it would become.
+-- rejected; a claim is tried again when the claim, a mapping or a setting changed. All show in what it would become, but for the
+-- settings that only the adapter reads (into which field a dimension goes, say): those count beside it.
 create or replace function bilag_internal.proposals(integration_ids uuid[], claim_ids uuid[], period_ends date[])
 returns table (
   integration_id uuid, claim_id uuid, claim_number text, approved_at timestamptz, posting_date date, currency text,
@@ -176,16 +177,15 @@ as $$
   with v as materialized (
     select * from bilag_internal.vouchers(integration_ids, claim_ids, period_ends)
   ), d as materialized (
-    select v.*, sha256(convert_to(v.content::text, 'UTF8')) as content_sha256 from v
+    select v.*, sha256(convert_to(v.content::text || (c.settings - array['currency', 'settlement_account', 'settlement', 'posting_date',
+      'closed_period', 'voucher_number_from', 'slow_after_ms'])::text, 'UTF8')) as content_sha256
+    from v join bilag.integration_config c on c.id = v.integration_id
   )
   select v.integration_id, v.claim_id, v.claim_number, v.approved_at, v.posting_date, v.currency, v.amount, v.line_count, v.content,
     v.reason_code, v.reason_params, v.content_sha256,
     coalesce(last.revision + case when last.reason_code = 'released_for_reexport' then 1 else 0 end, 1),
-    last.state is not distinct from 'rejected' and case
-      when v.reason_code is not null
-        then (last.reason_code, last.reason_params) is not distinct from (v.reason_code, v.reason_params)
-      else last.content_sha256 is not distinct from v.content_sha256
-    end,
+    last.state is not distinct from 'rejected' and case when v.reason_code is null then last.content_sha256 is not distinct from v.content_sha256
+      else (last.reason_code, last.reason_params) is not distinct from (v.reason_code, v.reason_params) end,
     last.reason_code, last.reason_params, last.message
   from d as v
   left join lateral (
