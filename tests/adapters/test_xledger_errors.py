@@ -62,6 +62,19 @@ async def test_a_token_that_xledger_refuses_is_a_refused_credential(xledger: Ven
     assert (error.reason_code, error.executed) == ("credential_refused", Executed.NO)
 
 
+@pytest.mark.parametrize("status", [200, 400])
+@pytest.mark.parametrize(
+    "message", ["Invalid API token.", "Bad format for API Token.", "The token has been revoked", "Expired token"]
+)
+async def test_a_token_that_is_refused_in_words_has_executed_nothing(
+    xledger: Vendor, erp: XledgerFake, message: str, status: int
+) -> None:
+    """Otherwise its vouchers would be in doubt, and no look with the next credential could settle them."""
+    erp.answer_200_with_errors(message=message, status=status, on=xledger.writes)
+    error = await failed(xledger)
+    assert (type(error), error.executed) == (errors.Unauthorized, Executed.NO)
+
+
 async def test_white_space_around_a_token_does_not_matter(xledger: Vendor) -> None:
     assert (await xledger.adapter.check(xledger.call(secret=" test-token\n"))).status is Health.HEALTHY
 
@@ -97,11 +110,29 @@ async def test_json_that_is_no_graphql_answer_leaves_a_write_in_doubt(
     xledger: Vendor, erp: XledgerFake, body: Any
 ) -> None:
     erp.answer_next(200, body, on=xledger.writes)
-    if body == {}:
-        (outcome,) = await xledger.adapter.post(batch(xledger.voucher()), xledger.call())
-        assert outcome.verdict == "unknown"
-        return
     assert (await failed(xledger)).executed is Executed.UNKNOWN
+
+
+@pytest.mark.parametrize("status", [200, 400, 409, 418, 422, 500, 502, 504])
+@pytest.mark.parametrize("body", ["<html>maintenance</html>", "", '{"status": "down"}'])
+async def test_whoever_answers_without_graphql_is_not_xledger_and_proves_nothing(
+    xledger: Vendor, erp: XledgerFake, status: int, body: str
+) -> None:
+    """Something before it, whose word neither blames a voucher nor says that Xledger is done with the request."""
+    erp.fail_next(status, body=body or " ", on=xledger.writes)
+    error = await failed(xledger)
+    assert (error.executed, error.answered, error.is_permanent) == (Executed.UNKNOWN, False, False)
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"), [(401, errors.Unauthorized), (403, errors.Unauthorized), (404, errors.Rejected)]
+)
+async def test_a_page_that_says_no_by_its_status_is_believed(
+    xledger: Vendor, erp: XledgerFake, status: int, kind: type[AdapterError]
+) -> None:
+    erp.fail_next(status, on=xledger.writes)
+    error = await failed(xledger)
+    assert (type(error), error.executed) == (kind, Executed.NO)
 
 
 async def test_json_without_errors_but_with_a_bad_status_is_what_the_status_says(
@@ -124,6 +155,15 @@ async def test_an_error_of_a_read_is_permanent_unless_xledger_says_otherwise(xle
     assert raised.value.is_permanent
 
 
+@pytest.mark.parametrize("body", [{"data": None}, {"data": {}}, {"data": {"version": 4}}])
+async def test_a_check_that_is_not_answered_with_what_it_asked_for_fails(
+    xledger: Vendor, erp: XledgerFake, body: Any
+) -> None:
+    erp.answer_next(200, body, on="__typename")
+    with pytest.raises(errors.Malformed):
+        await xledger.adapter.check(xledger.call())
+
+
 WINTER, SUMMER = datetime(2026, 1, 15, 12, tzinfo=UTC), datetime(2026, 7, 15, 12, tzinfo=UTC)
 
 
@@ -138,7 +178,8 @@ WINTER, SUMMER = datetime(2026, 1, 15, 12, tzinfo=UTC), datetime(2026, 7, 15, 12
         (int(SUMMER.timestamp()) + 60, SUMMER, 60),
         (str(int(SUMMER.timestamp() + 60) * 1000), SUMMER, 60),
         (90, SUMMER, 90),
-        ("2026-07-15T11:00:00Z", SUMMER, 1),
+        ("2026-07-15T11:59:30Z", SUMMER, 1),
+        ("2026-07-15T11:00:00Z", SUMMER, None),
         ("2036-07-15T11:00:00Z", SUMMER, 6 * 3600),
         ("tomorrow", SUMMER, None),
         (None, SUMMER, None),

@@ -138,7 +138,11 @@ async def test_nothing_is_nothing_in_whichever_way_xledger_says_it(
     assert sum(erp.calls.values()) == (4 if empty == "data_null" else 2)
 
 
-@pytest.mark.parametrize("data", [None, {}, {"queue": None, "ledger": None}], ids=["null", "empty", "no type"])
+@pytest.mark.parametrize(
+    "data",
+    [None, {}, {"queue": None, "ledger": None}, {"__typename": "Query"}],
+    ids=["null", "empty", "no type", "only its type"],
+)
 async def test_an_answer_without_what_was_asked_for_proves_no_absence(
     xledger: Vendor, erp: XledgerFake, data: Any
 ) -> None:
@@ -172,6 +176,26 @@ async def test_what_could_not_be_read_to_its_end_proves_no_absence(
     monkeypatch.setattr(_xledger_lookup, "PAGE", 3)
     monkeypatch.setattr(_xledger_lookup, "MOST_PAGES", 2)
     await sent(xledger, *(xledger.voucher("10.00", "20.00") for _ in range(5)))
+    assert (await look(xledger, xledger.voucher())).presence is Presence.UNKNOWN
+
+
+@pytest.mark.parametrize("info", [None, {}, {"hasNextPage": None}], ids=["null", "empty", "next is null"])
+async def test_a_page_that_does_not_say_whether_it_is_the_last_is_followed_by_another_look(
+    xledger: Vendor, erp: XledgerFake, info: Any
+) -> None:
+    """Xledger may give fewer rows than it was asked for, so that a short page is not the last one."""
+    voucher = xledger.voucher()
+    await sent(xledger, voucher)
+    strange = {"cursor": "1", "node": {"dbId": "1", "extIdentifier": "somebody-1", "invoiceNumber": "", "amount": "1"}}
+    data = {"queue": {"pageInfo": info, "edges": [strange]}, "ledger": None, "__typename": "Query"}
+    erp.answer_next(200, {"data": data}, on="glImportItems")
+    assert (await look(xledger, voucher)).presence is Presence.WHOLE
+
+
+@pytest.mark.parametrize("edge", [None, {"cursor": "1", "node": None}], ids=["no edge", "no node"])
+async def test_a_row_that_cannot_be_read_may_be_ours(xledger: Vendor, erp: XledgerFake, edge: Any) -> None:
+    unreadable = {"pageInfo": {"hasNextPage": False}, "edges": [edge]}
+    erp.answer_next(200, {"data": {"queue": unreadable, "ledger": None, "__typename": "Query"}}, on="glImportItems")
     assert (await look(xledger, xledger.voucher())).presence is Presence.UNKNOWN
 
 

@@ -9,6 +9,8 @@ What is known, and from where (the sources are listed in ``xledger.py``):
   they return in ``extensions.resetAt``, whose format is not documented. Times without an offset are CET/CEST [C X1].
 * ``Bad format for API Token`` is a bad credential; ``Your query timed out.`` has no code [T X6].
 * ``data`` may be ``null`` [T X7].
+* A body that is no GraphQL answer is not Xledger's application but something before it, as in a maintenance window
+  [C X1]: whatever its status, it does not prove that a write has ended.
 """
 
 from __future__ import annotations
@@ -22,8 +24,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from worker.adapters._xledger_settings import XledgerSettings
 from worker.contract import Call
-from worker.errors import Executed, Refused, Unauthorized
-from worker.faults import Fault, Key
+from worker.errors import AdapterError, Executed, Refused, Unauthorized
+from worker.faults import Fault, Key, look_up
 from worker.http import Answer
 from worker.wire import LONGEST_WAIT
 
@@ -38,12 +40,19 @@ RATE_LIMITS = {
     CREDITS: 20 * 60.0,
 }
 """Seconds to wait, by code [C X1]."""
+CLOCKS_DIFFER = timedelta(minutes=1)
 
 _BY_CODE: Mapping[str, Key] = {**dict.fromkeys(RATE_LIMITS, 429), "UNHANDLED_ERROR": 500}
-# No text of these is documented; scopes are given per kind of object [C X5], so there must be some.
-_NO_ACCESS = re.compile(r"invalid api token|no (read |write )?access|access denied|not authori[sz]ed", re.IGNORECASE)
+# No text of these is documented; tokens are revoked, and scopes are given per kind of object [C X5], so there are some.
+_BAD_TOKEN = re.compile(
+    r"bad format for api token"
+    r"|(invalid|unknown|expired|revoked|disabled|inactive) (api )?token"
+    r"|token (is|was|has|has been) (not valid|invalid|unknown|expired|revoked|disabled|inactive)",
+    re.IGNORECASE,
+)
+_NO_ACCESS = re.compile(r"no (read |write )?access|access denied|not authori[sz]ed", re.IGNORECASE)
 _BY_MESSAGE: tuple[tuple[re.Pattern[str], Key], ...] = (
-    (re.compile("bad format for api token", re.IGNORECASE), 401),
+    (_BAD_TOKEN, 401),  # whoever is not known has executed nothing
     (re.compile("your query timed out", re.IGNORECASE), 408),
     (_NO_ACCESS, 403),
     # The request itself is not understood: no voucher is to blame, and halving the batch would not mend it.
@@ -100,17 +109,28 @@ async def ask(
         headers={"Authorization": f"token {token}"},
         body={"query": query, "variables": dict(variables or {})},
     )
-    body = answer.json()
-    if not isinstance(body, Mapping):
-        raise answer.failure(Fault.NOT_JSON, "the answer is not a GraphQL answer")
+    body = _body(answer)
     data = body.get("data")
     if body.get("errors"):
         raise _error(answer, body["errors"], data, blame)
     if answer.status >= 300:
         raise answer.error()
-    if data is not None and not isinstance(data, Mapping):
-        raise answer.failure(Fault.NOT_JSON, "the answer is not a GraphQL answer")
     return data
+
+
+def _body(answer: Answer) -> Mapping[str, Any]:
+    """The answer's body if it is GraphQL's. Raises AdapterError for one that is not: Xledger itself said nothing."""
+    try:
+        body = answer.json()
+    except AdapterError:
+        body = None
+    is_graphql = isinstance(body, Mapping) and bool(body.keys() & {"data", "errors"})
+    if is_graphql and isinstance(body.get("data"), Mapping | None):
+        return cast("Mapping[str, Any]", body)
+    write = look_up(answer.status).write
+    if answer.status < 300 or (write.answered and write.executed is Executed.UNKNOWN):
+        raise answer.failure(Fault.NOT_JSON, f"HTTP {answer.status}, and the answer is not a GraphQL answer")
+    raise answer.error()
 
 
 def _error(answer: Answer, errors: Any, data: Any, blame: Blame | None) -> Exception:
@@ -143,10 +163,13 @@ def _holds_something(data: Any) -> bool:
 def seconds_until(moment: Any, now: datetime) -> float | None:
     """The seconds until ``resetAt``, at least one, at most six hours; ``None`` if its form is not recognised.
 
-    Recognised are ISO 8601 with or without an offset, Unix time in seconds or milliseconds, and seconds from now.
+    Recognised are ISO 8601 with or without an offset, Unix time in seconds or milliseconds, and seconds from now. What
+    lies further back than clocks differ was meant in another way than we read it: to call again at once would cost.
     """
     at = _moment(moment, now)
-    return None if at is None else min(max((at - now).total_seconds(), 1.0), LONGEST_WAIT)
+    if at is None or at < now - CLOCKS_DIFFER:
+        return None
+    return min(max((at - now).total_seconds(), 1.0), LONGEST_WAIT)
 
 
 def _moment(value: Any, now: datetime) -> datetime | None:

@@ -94,10 +94,10 @@ class _Look:
     async def _read(self, cursors: Mapping[str, str | None]) -> Mapping[str, Any]:
         """One page of each place. Nothing counts as nothing only beside something that is surely there."""
         data = await ask(self.call, self._query(cursors), cursors)
-        if data and "__typename" in data:
+        if data and data.keys() >= {*cursors, "__typename"}:
             return data
         data = await ask(self.call, self._query(cursors, _CONTROL), cursors)
-        if not data or not (data.get("control") or {}).get("edges"):
+        if not data or not data.keys() >= cursors.keys() or not (data.get("control") or {}).get("edges"):
             raise _unreadable("Xledger's answer has no data")
         return data
 
@@ -112,9 +112,14 @@ class _Look:
     def _keep(self, place: str, connection: Mapping[str, Any], before: str | None) -> str | None:
         """Keep what concerns us of a page; return the cursor of the next one, ``None`` when this was the last."""
         edges = [edge for edge in connection.get("edges") or () if edge]
-        for edge in edges:
-            self._keep_node(place, edge.get("node") or {})
-        has_next = (connection.get("pageInfo") or {}).get("hasNextPage", len(edges) >= PAGE)
+        rows = [edge["node"] for edge in edges if edge.get("node")]
+        # A row without a face may be ours.
+        self.is_complete = self.is_complete and len(rows) == len(connection.get("edges") or ())
+        for row in rows:
+            self._keep_node(place, row)
+        has_next = (connection.get("pageInfo") or {}).get("hasNextPage")
+        if has_next is None:  # then only a page without rows is surely the last one
+            has_next = bool(edges)
         cursor = str(edges[-1].get("cursor")) if edges else None
         if has_next and cursor in (None, "None", before):
             raise _unreadable("Xledger announces another page and does not say where it begins")

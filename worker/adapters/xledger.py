@@ -29,7 +29,7 @@ from worker.adapters._xledger_import import MUTATION, outcomes, prepare
 from worker.adapters._xledger_lookup import look_up
 from worker.adapters._xledger_settings import XledgerSettings
 from worker.contract import Adapter, Batch, Call, Capabilities, Finding, Health, HealthResult, Outcome
-from worker.errors import RateLimited
+from worker.errors import Executed, Malformed, RateLimited
 
 
 class XledgerAdapter(Adapter):
@@ -61,7 +61,8 @@ class XledgerAdapter(Adapter):
         began = perf_counter()
         status, error, reason = Health.HEALTHY, None, None
         try:
-            await ask(call, "{ __typename }")
+            if "__typename" not in (await ask(call, "{ __typename }") or {}):
+                raise Malformed("Xledger's answer is not to what was asked.", executed=Executed.NO, answered=True)
         except RateLimited as limit:
             status, error, reason = Health.DEGRADED, limit.message, limit.reason_code
         return HealthResult(status, round((perf_counter() - began) * 1000), datetime.now(UTC), error, reason)
