@@ -15,7 +15,6 @@ from worker.settings import Settings, load
 
 async def drain(settings: Settings) -> None:
     service = Service(settings, drain=True)
-    await service.database.open()
     await service.watchman.greet()  # its first connection is open now
     await_word()
     with Stopwatch():

@@ -24,7 +24,6 @@ async def opened() -> AsyncIterator[Opened]:
     async def open_one(dsn: str, *, greet: bool = True) -> Database:
         database = Database(dsn, uuid4())
         made.append(database)
-        await database.open()
         if greet:
             await database.hello("here", 1, "0", CONTRACT, "development")
         return database

@@ -1,26 +1,30 @@
-"""Every statement that the worker sends, on one page, and the pool that sends them.
+"""Every statement that the worker sends, on one page, and how they are sent.
 
-Each call is one short transaction, as the role ``bilag_worker``. Nothing here needs session state, so a transaction
-pooler works: no prepared statements, ``set local`` only. Two kinds of errors come out: an :class:`Outage` passes and
-the call may be tried again, a :class:`Refusal` is the database's answer and does not.
+Each call is one short transaction, as the role ``bilag_worker``. What holds ids and numbers alone goes as one message
+of the simple protocol: its statements are one transaction, none is executed after one that failed, and the database
+waits for this process at no point of it. What holds documents (reports, attempts) goes with bound parameters, so that
+no error writes them into the server's log; that takes four messages. Nothing here needs session state, so a transaction
+pooler works: no prepared statements, ``set local`` only, and no message before the last one was answered. Two kinds of
+errors come out: an :class:`Outage` passes and the call may be tried again, a :class:`Refusal` is the database's answer
+and does not.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
 
 import psycopg
 from psycopg import errors
 from psycopg.conninfo import conninfo_to_dict
-from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
-from worker.connecting import CONNECT_SECONDS, Outage, Refusal, conninfo, first_line, refusal
+from worker.connecting import Outage, Refusal, conninfo, first_line, refusal
 from worker.redaction import scrub_value
+from worker.sessions import Session, Sessions
 
 __all__ = ["Database", "Job", "Outage", "Refusal", "conninfo", "refusal"]
 
@@ -51,6 +55,14 @@ IDLE = "10s"
 """How long a worker that was frozen between a statement and its commit may keep others from what it locked."""
 _CONNECTION_GONE = ("08", "57", "25P03")
 Job = dict[str, Any]
+Values = Sequence[Any]
+Cursor = psycopg.AsyncCursor[tuple[Any, ...]]
+
+
+class Document(str):
+    """JSON that nobody else shall read: it is bound as a parameter, and never part of a statement's text."""
+
+    __slots__ = ()
 
 
 class Database:
@@ -58,26 +70,11 @@ class Database:
 
     def __init__(self, dsn: str, worker_id: UUID, *, connections: int = 4) -> None:
         self.worker_id = worker_id
-        self._conninfo = conninfo(dsn, "bilag worker")
         self._act = ACT_AS_LOGIN if conninfo_to_dict(dsn).get("user") == WORKER_ROLE else ACT_AS_WORKER
-        self._pool = AsyncConnectionPool(
-            self._conninfo,
-            connection_class=psycopg.AsyncConnection,
-            kwargs={"autocommit": False, "prepare_threshold": None},
-            min_size=1,
-            max_size=connections,
-            timeout=CONNECT_SECONDS,
-            reconnect_timeout=CONNECT_SECONDS,
-            open=False,
-            name="bilag",
-        )
-        logging.getLogger("psycopg.pool").setLevel(logging.ERROR)  # an outage is told once, by who suffers it
-
-    async def open(self) -> None:
-        await self._pool.open()
+        self._sessions = Sessions(conninfo(dsn, "bilag worker"), connections)
 
     async def close(self) -> None:
-        await self._pool.close(timeout=2)
+        await self._sessions.close()
 
     async def hello(self, host: str, pid: int, version: str, contract: int, environment: str) -> Mapping[str, Any]:
         """Introduce this worker. Refusal KB010: another contract; KB011: another environment."""
@@ -141,37 +138,45 @@ class Database:
         rows = await self._call(WORK_LEFT, (list(queues),))
         return rows[0] or {}
 
-    async def _call(self, statement: str, values: Sequence[Any], within: float = _STATEMENT_SECONDS) -> list[Any]:
+    async def _call(self, statement: str, values: Values, within: float = _STATEMENT_SECONDS) -> list[Any]:
         """Send one statement in a transaction of its own; the first column of every row."""
+        send = _bound if any(isinstance(value, Document) for value in values) else _in_one_message
+        async with self._session(within) as session:
+            cursor = await send(session, self._act, (f"{within * 1000:.0f}ms", IDLE), statement, values)
+            return [row[0] for row in await cursor.fetchall()]
+
+    @asynccontextmanager
+    async def _session(self, within: float) -> AsyncIterator[Session]:
+        """A session for one call, and what goes wrong in it told as one of our two errors."""
         try:
-            async with asyncio.timeout(within + _SPARE_SECONDS), self._pool.connection() as connection:
-                await connection.execute(self._act, (f"{within * 1000:.0f}ms", IDLE))
-                cursor = await connection.execute(statement, values)
-                return [row[0] for row in await cursor.fetchall()]
-        except PoolTimeout:
-            raise Outage(await self._why_unreachable()) from None
+            async with asyncio.timeout(within + _SPARE_SECONDS), self._sessions.one() as session:
+                yield session
         except TimeoutError:
             raise Outage(f"no answer within {within + _SPARE_SECONDS:g} s") from None
         except (psycopg.OperationalError, psycopg.InterfaceError, errors.IdleInTransactionSessionTimeout) as error:
             if error.sqlstate is None or error.sqlstate.startswith(_CONNECTION_GONE):
-                await self._pool.drain()  # its neighbours are not to be trusted either
+                await self._sessions.distrust()  # its neighbours are not to be trusted either
             raise Outage(first_line(error)) from error
         except psycopg.Error as error:
             raise refusal(error) from error
 
-    async def _why_unreachable(self) -> str:
-        """The pool only says that it waited; the server, or its absence, says why."""
-        try:
-            connection = await psycopg.AsyncConnection.connect(self._conninfo)
-        except psycopg.Error as error:
-            return first_line(error)
-        await connection.close()
-        return f"all connections were busy for {CONNECT_SECONDS} s"
+
+async def _in_one_message(session: Session, act: str, limits: Values, statement: str, values: Values) -> Cursor:
+    cursor = psycopg.AsyncClientCursor(session)
+    await cursor.execute(f"{act}; {statement}", (*limits, *values))
+    cursor.nextset()
+    return cursor
 
 
-def _jsonb(value: Any) -> str:
+async def _bound(session: Session, act: str, limits: Values, statement: str, values: Values) -> Cursor:
+    async with session.transaction():
+        await session.execute(act, limits)
+        return await session.execute(statement, values)
+
+
+def _jsonb(value: Any) -> Document:
     """JSON that jsonb takes. What it refuses can only be in escapes, and those are rare: look before scrubbing."""
     text = json.dumps(value, default=str)
     if "\\u0000" in text or "\\ud" in text:
         text = json.dumps(scrub_value(value), default=str)
-    return text
+    return Document(text)

@@ -42,7 +42,6 @@ async def serve(settings: Settings, *, drain: bool = False, queues: Sequence[str
     Raises Outage or Refusal when the database cannot be worked with from the beginning.
     """
     service = Service(settings, drain=drain, queues=queues)
-    await service.database.open()
     try:
         return await service.run()
     finally:

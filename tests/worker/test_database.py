@@ -12,11 +12,14 @@ from tests.fix_bilag import Bilag, Organisation
 from tests.fix_hands import Opened
 from tests.fix_postgres import Database as Installed
 from worker import database as page
-from worker.database import Refusal, conninfo
+from worker.database import Document, Refusal, conninfo
 from worker.reports import Tally
 from worker.version import CONTRACT
 
 pytestmark = pytest.mark.anyio
+
+WAYS = ("a word", Document('"a document"'))
+"""What goes as one message, and what is bound in a transaction of four."""
 
 
 async def test_a_job_goes_round_from_hello_to_settled(org: Organisation, opened: Opened) -> None:
@@ -129,13 +132,55 @@ async def test_a_login_that_is_no_member_is_refused(opened: Opened, login: Calla
 
 async def test_nothing_stays_in_the_session_so_a_transaction_pooler_works(bilag: Bilag, opened: Opened) -> None:
     worker = await opened(bilag.database.dsn)
-    async with worker._pool.connection() as connection:
+    async with worker._sessions.one() as connection:
         cursor = await connection.execute("select current_user, current_setting('statement_timeout')")
         (row,) = await cursor.fetchall()
         prepared = await (await connection.execute("select count(*) from pg_prepared_statements")).fetchall()
     assert row[0] != "bilag_worker"
     assert row[1] == "0"
     assert prepared == [(0,)]
+
+
+async def test_nothing_is_called_when_acting_as_the_worker_failed(database: Installed, opened: Opened) -> None:
+    """A sequence forgets no number, whatever becomes of the transaction."""
+    database.sql("create sequence public.calls")
+    worker = await opened(database.dsn)
+    worker._act = "select 1 / 0 where %s <> %s"
+    for word in WAYS:
+        with pytest.raises(Refusal, match="division by zero"):
+            await worker._call("select nextval('public.calls'), %s::text", (word,))
+    assert database.value("select is_called from public.calls") is False
+
+
+async def test_a_call_is_undone_as_a_whole_when_it_fails(database: Installed, opened: Opened) -> None:
+    database.sql("create table public.kept (n integer)")
+    database.sql(
+        "create function public.keep(n integer) returns integer"
+        " language sql as 'insert into kept values (n) returning 1 / n'"
+    )
+    database.sql("grant all on public.kept to bilag_worker")
+    worker = await opened(database.dsn)
+    for word in WAYS:
+        with pytest.raises(Refusal, match="division by zero"):
+            await worker._call("select public.keep(%s), %s::text", (0, word))
+        assert await worker._call("select public.keep(%s), %s::text", (1, word)) == [1]
+    assert database.sql("select n from public.kept") == [(1,), (1,)]
+
+
+@pytest.mark.parametrize("awkward", ["it's", 'a "name"', "back\\slash'", "%s %% {}", "a;b -- c", "æøå €"])
+async def test_what_is_sent_arrives_as_it_is(database: Installed, opened: Opened, awkward: str) -> None:
+    worker = await opened(database.dsn, greet=False)
+    await worker.hello(awkward, 1, "0", CONTRACT, "development")
+    assert database.value("select host from bilag.worker_heartbeats") == awkward
+    assert await worker._call("select %s::text", (Document(awkward),)) == [awkward]
+
+
+async def test_a_document_is_no_part_of_the_text_that_the_server_logs(database: Installed, opened: Opened) -> None:
+    worker = await opened(database.dsn, greet=False)
+    marker = f"only-in-the-report-{uuid4().hex}"
+    asked = "select position(%s in current_query()) > 0"
+    assert await worker._call(asked, (page._jsonb([marker]),)) == [False]
+    assert await worker._call(asked, (marker,)) == [True]
 
 
 def test_what_is_no_dsn_is_refused_without_repeating_it() -> None:

@@ -48,29 +48,33 @@ import asyncio, os, signal, sys, uuid
 import psycopg
 from worker import database
 
-async def freeze(cursor):
-    os.kill(os.getpid(), signal.SIGSTOP)
-    return await fetch(cursor)
+database.str = str
+
+async def freeze(cursor, query, *rest, **more):
+    answered = await execute(cursor, query, *rest, **more)
+    if "advisory" in query:
+        os.kill(os.getpid(), signal.SIGSTOP)
+    return answered
 
 async def work():
     worker = database.Database(sys.argv[1], uuid.uuid4())
-    await worker.open()
     try:
-        await worker._call("select pg_advisory_xact_lock(%s)", (7,))
+        await worker._call("select pg_advisory_xact_lock(7), %s::text", (getattr(database, sys.argv[2])("seven"),))
+        print("done")
     except database.Outage as error:
         print(error)
     await worker.close()
 
 database.IDLE = "500ms"
-fetch, psycopg.AsyncCursor.fetchall = psycopg.AsyncCursor.fetchall, freeze
+execute, psycopg.AsyncCursor.execute = psycopg.AsyncCursor.execute, freeze
 asyncio.run(work())
 """
 
 
 @contextmanager
-def frozen(dsn: str) -> Iterator[subprocess.Popen[str]]:
-    """A process that stands still between its statement and its commit."""
-    process = subprocess.Popen([sys.executable, "-c", FROZEN, dsn], stdout=subprocess.PIPE, text=True)
+def frozen(dsn: str, sent_as: str) -> Iterator[subprocess.Popen[str]]:
+    """A process that stands still when its statement was answered."""
+    process = subprocess.Popen([sys.executable, "-c", FROZEN, dsn, sent_as], stdout=subprocess.PIPE, text=True)
     try:
         os.waitid(os.P_PID, process.pid, os.WSTOPPED)
         yield process
@@ -87,10 +91,17 @@ def thaw(process: subprocess.Popen[str]) -> str:
 async def test_a_worker_frozen_before_its_commit_keeps_nobody_waiting_and_learns_of_it(
     bilag: Bilag, opened: Opened
 ) -> None:
-    with frozen(bilag.database.dsn) as sleeper:
+    with frozen(bilag.database.dsn, "Document") as sleeper:
         worker = await opened(bilag.database.dsn)
         await worker._call("select pg_advisory_xact_lock(%s)", (7,))
         assert "idle-in-transaction timeout" in await asyncio.to_thread(thaw, sleeper)
+
+
+async def test_a_call_in_one_message_has_ended_when_it_is_answered(bilag: Bilag, opened: Opened) -> None:
+    with frozen(bilag.database.dsn, "str") as sleeper:
+        worker = await opened(bilag.database.dsn)
+        assert await worker._call("select pg_try_advisory_xact_lock(%s)", (7,)) == [True]
+        assert await asyncio.to_thread(thaw, sleeper) == "done\n"
 
 
 async def test_a_restart_of_postgres_is_survived(restartable_database: Installed, opened: Opened) -> None:
