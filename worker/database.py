@@ -141,15 +141,15 @@ class Database:
     async def _call(self, statement: str, values: Values, within: float = _STATEMENT_SECONDS) -> list[Any]:
         """Send one statement in a transaction of its own; the first column of every row."""
         send = _bound if any(isinstance(value, Document) for value in values) else _in_one_message
-        async with self._session(within) as session:
+        async with self._session(statement, within) as session:
             cursor = await send(session, self._act, (f"{within * 1000:.0f}ms", IDLE), statement, values)
             return [row[0] for row in await cursor.fetchall()]
 
     @asynccontextmanager
-    async def _session(self, within: float) -> AsyncIterator[Session]:
+    async def _session(self, statement: str, within: float) -> AsyncIterator[Session]:
         """A session for one call, and what goes wrong in it told as one of our two errors."""
         try:
-            async with asyncio.timeout(within + _SPARE_SECONDS), self._sessions.one() as session:
+            async with asyncio.timeout(within + _SPARE_SECONDS), self._sessions.one(statement) as session:
                 yield session
         except TimeoutError:
             raise Outage(f"no answer within {within + _SPARE_SECONDS:g} s") from None

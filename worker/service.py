@@ -22,6 +22,7 @@ from worker.drain import Drain
 from worker.errands import Errands
 from worker.leases import Lease
 from worker.loop import Loop
+from worker.loops import Loops
 from worker.metrics import Metrics
 from worker.poller import Poller
 from worker.reports import Tally
@@ -64,7 +65,7 @@ class Service:
             conninfo(settings.listen_url, "bilag worker", "BILAG_LISTEN_URL")  # a mistake is told at the start
         self._queues, self._outages = queues, Outages(self.metrics.outages.add)
         self._drain = Drain(self.database, queues, self._outages) if drain else None
-        self.loops = [self._loop(queue) for queue in queues]
+        self._loops = Loops(queues, self._loop)
 
     def _loop(self, queue: str) -> Loop:
         """What serves one queue. All loops of a worker notice an outage, and its end, together."""
@@ -89,27 +90,11 @@ class Service:
         companions = asyncio.create_task(self._accompany(said))
         companions.add_done_callback(self._companions_ended)
         try:
-            async with asyncio.TaskGroup() as group:
-                ran = [group.create_task(self._run(loop)) for loop in self.loops]
+            code = await self._loops.run()
         finally:
             companions.cancel()
             await asyncio.gather(companions, return_exceptions=True)
-        return 1 if self._broken else max(task.result() for task in ran)
-
-    async def _run(self, loop: Loop) -> int:
-        """One loop to its end; the others then end in good order, too."""
-        code = await loop.run()
-        self.stop()
-        return code
-
-    @property
-    def running(self) -> int:
-        return sum(loop.running for loop in self.loops)
-
-    def stop(self) -> None:
-        """Take nothing more, of any queue; finish what is in flight."""
-        for loop in self.loops:
-            loop.stop()
+        return 1 if self._broken else code
 
     async def close(self) -> None:
         if self.workshop:
@@ -129,10 +114,7 @@ class Service:
 
     async def _accompany(self, said: Mapping[str, object]) -> None:
         """Everything that can wait for the first claim."""
-        await asyncio.wait(
-            [asyncio.ensure_future(loop.intake.asked.wait()) for loop in self.loops],
-            return_when=asyncio.FIRST_COMPLETED,
-        )
+        await self._loops.asked.wait()
         telemetry.info(
             "worker.started",
             worker_id=str(self.worker_id),
@@ -140,9 +122,7 @@ class Service:
             environment=self.settings.environment,
             concurrency=self.settings.concurrency,
             queues=list(self._queues),
-            first_claim_after_ms=milliseconds_since_start(
-                min((loop.first_claim_at for loop in self.loops if loop.first_claim_at), default=None)
-            ),
+            first_claim_after_ms=milliseconds_since_start(self._loops.first_claim_at),
         )
         page = await self._open_page()
         try:
@@ -157,32 +137,27 @@ class Service:
         from worker.listener import Listener
 
         url = self.settings.listen_url or self.settings.worker_url
-        await Listener(url, self.worker_id, self._wake, self._warmer.soon).run()
-
-    def _wake(self) -> None:
-        for loop in self.loops:
-            loop.intake.cadence.wake()
+        await Listener(url, self.worker_id, self._loops.wake, self._warmer.soon).run()
 
     async def _open_page(self) -> StatusPage | None:
         if not self.settings.http_port:
             return None
         from worker.status_http import StatusPage
 
-        self.metrics.gauge("bilag_running_lanes", "Work in this worker's hands.", lambda: self.running)
+        self.metrics.gauge("bilag_running_lanes", "Work in this worker's hands.", lambda: self._loops.running)
         page = StatusPage(lambda: (True, {}), self._ready, self.metrics.render)
         await page.open(self.settings.http_host, self.settings.http_port)
         return page
 
     def _ready(self) -> tuple[bool, dict[str, int]]:
-        asked = any(loop.intake.asked.is_set() for loop in self.loops)
-        return asked and not self._outages.down, {"running": self.running}
+        return self._loops.asked.is_set() and not self._outages.down, {"running": self._loops.running}
 
     def _companions_ended(self, companions: asyncio.Task[None]) -> None:
         """A bug in a companion is no reason to drop what is in flight, nor to go on without it."""
         if not companions.cancelled() and (bug := companions.exception()):
             telemetry.error("worker.broke", exc_info=bug)
             self._broken = True
-            self.stop()
+            self._loops.stop()
 
     def _obey_signals(self) -> None:
         loop = asyncio.get_running_loop()
@@ -192,8 +167,8 @@ class Service:
     def _obey(self, number: int) -> None:
         """The first signal: finish what is in flight. The second: stop at once, and let the leases run out."""
         name = signal.Signals(number).name
-        if all(loop.stopping for loop in self.loops):
-            telemetry.warning("worker.stopped_at_once", signal=name, running=self.running)
+        if self._loops.stopping:
+            telemetry.warning("worker.stopped_at_once", signal=name, running=self._loops.running)
             os._exit(128 + number)
-        telemetry.info("worker.stopping", signal=name, running=self.running)
-        self.stop()
+        telemetry.info("worker.stopping", signal=name, running=self._loops.running)
+        self._loops.stop()

@@ -1,4 +1,4 @@
-"""The worker's few connections. The one that was used last is handed out first.
+"""The worker's few connections. A call goes where it went before, and else to the one that was used last.
 
 The server compiles and plans what a session calls for the first time, which takes ten times as long as the call itself
 (a claim: 26 to 76 ms). So a worker with little to do keeps one session warm; taking turns would keep several cold.
@@ -25,9 +25,13 @@ SPARE_SECONDS = 600.0
 
 
 class Session(psycopg.AsyncConnection[tuple[Any, ...]]):
-    """A connection that remembers when it was made and when it was used last."""
+    """A connection that remembers when it was made, when it was used last, and what for."""
 
     made_at = used_at = 0.0
+
+    def __init__(self, *arguments: Any, **more: Any) -> None:
+        super().__init__(*arguments, **more)
+        self.warm_for: set[str] = set()
 
 
 class Sessions:
@@ -41,15 +45,16 @@ class Sessions:
         self._closed = False
 
     @asynccontextmanager
-    async def one(self) -> AsyncIterator[Session]:
-        """A session for the block. Outage: all are busy, or closed; psycopg.Error: none can be made."""
+    async def one(self, statement: str) -> AsyncIterator[Session]:
+        """A session to send this in the block. Outage: all are busy, or closed; psycopg.Error: none can be made."""
         if self._closed:
             raise Outage("the connections were closed")
         await self._await_place()
         try:
-            session = self._idle.pop() if self._idle else await self._connect()
+            session = self._pick(statement) or await self._connect()
             try:
                 yield session
+                session.warm_for.add(statement)
             finally:
                 await self._put_back(session)
         finally:
@@ -74,6 +79,10 @@ class Sessions:
                 await self._places.acquire()
         except TimeoutError:
             raise Outage(f"all connections were busy for {CONNECT_SECONDS} s") from None
+
+    def _pick(self, statement: str) -> Session | None:
+        warm = (place for place in reversed(range(len(self._idle))) if statement in self._idle[place].warm_for)
+        return self._idle.pop(next(warm, -1)) if self._idle else None
 
     async def _connect(self) -> Session:
         began = monotonic()

@@ -132,7 +132,7 @@ async def test_a_login_that_is_no_member_is_refused(opened: Opened, login: Calla
 
 async def test_nothing_stays_in_the_session_so_a_transaction_pooler_works(bilag: Bilag, opened: Opened) -> None:
     worker = await opened(bilag.database.dsn)
-    async with worker._sessions.one() as connection:
+    async with worker._sessions.one("") as connection:
         cursor = await connection.execute("select current_user, current_setting('statement_timeout')")
         (row,) = await cursor.fetchall()
         prepared = await (await connection.execute("select count(*) from pg_prepared_statements")).fetchall()

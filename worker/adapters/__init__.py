@@ -40,7 +40,7 @@ class Adapters(Mapping[str, "Adapter"]):
         return len(self._keys())
 
     def __contains__(self, key: object) -> bool:
-        return key in self._keys()
+        return key in self._made or key in self._keys()
 
     def __getitem__(self, key: str) -> Adapter:
         if key not in self._made:
