@@ -2,8 +2,8 @@
 -- of them first and given back by name. Nobody but the worker has USAGE on bilag_internal; policies and views reach their helpers
 -- by EXECUTE alone. anon gets nothing. No role gets anything on pgmq, vault or cron.
 
-revoke all on all functions in schema bilag, bilag_internal from public;
-revoke all on all tables in schema bilag, bilag_internal from public, anon, authenticated, service_role, bilag_worker, bilag_observer;
+-- From ours, with what was granted by hand and by default privileges of the database; what an application put beside them keeps its own.
+select bilag_migrate.take_back();
 
 grant usage on schema bilag to authenticated, service_role, bilag_observer;
 grant usage on schema bilag_internal to bilag_worker;

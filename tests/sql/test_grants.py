@@ -9,6 +9,7 @@ import pytest
 from tests.fix_bilag import Bilag, Organisation
 from tests.fix_postgres import Database
 from tests.sql.fake_worker import FakeWorker
+from worker.migrate import migrate
 
 ROLES = ["anon", "authenticated", "service_role", "bilag_worker", "bilag_observer"]
 
@@ -53,6 +54,60 @@ def test_anon_and_the_worker_have_no_table_at_all(catalogue: Database, role: str
         role,
     )
     assert rows == []
+
+
+KNOWN = (
+    "select x.object, a.grantee::regrole::text, a.privilege_type from ("
+    "  select oid::regprocedure::text as object, proacl as acl, pronamespace as home from pg_proc"
+    "  union all select oid::regclass::text, relacl, relnamespace from pg_class"
+    "  union all select nspname, nspacl, oid from pg_namespace"
+    "  union all select c.oid::regclass || '.' || t.attname, t.attacl, c.relnamespace"
+    "    from pg_attribute t join pg_class c on c.oid = t.attrelid) as x, aclexplode(x.acl) as a"
+    " where x.home in ('bilag'::regnamespace, 'bilag_internal'::regnamespace) order by 1, 2, 3"
+)
+BY_HAND = [
+    "grant execute on function bilag.pause_everything(text) to authenticated",
+    "grant execute on function bilag_internal.tick() to public",
+    "revoke execute on function bilag.request_export(uuid, text, date, text) from authenticated",
+    "grant select on bilag.dead_letters to authenticated",
+    "grant select on bilag.webhook to authenticated",
+    "grant update (booked) on bilag.expense_claims to authenticated",
+    "revoke select on bilag.expense_claims from authenticated",
+    "grant usage on schema bilag to anon",
+    "grant usage on schema bilag_internal to authenticated",
+]
+
+
+@pytest.mark.parametrize("by_hand", BY_HAND)
+def test_what_was_granted_or_revoked_by_hand_is_drift_until_it_is_migrated_back(
+    database: Database, by_hand: str
+) -> None:
+    before = database.sql(KNOWN)
+    database.connect().execute(by_hand.encode())
+    assert migrate(database.dsn, check=True).drift
+    migrate(database.dsn)
+    assert database.sql(KNOWN) == before
+    assert not migrate(database.dsn, check=True).drift
+
+
+def test_default_privileges_of_the_database_open_nothing(catalogue: Database, empty_database: Database) -> None:
+    """An application that exposes schemas of its own has often said so for all that is still to come."""
+    for what in ("functions", "tables", "sequences", "schemas"):
+        empty_database.connect().execute(
+            f"alter default privileges grant all on {what} to anon, authenticated".encode()
+        )
+    migrate(empty_database.dsn)
+    assert empty_database.sql(KNOWN) == catalogue.sql(KNOWN)
+
+
+def test_what_an_application_put_beside_ours_keeps_its_privileges(database: Database) -> None:
+    database.sql("create view bilag.beside as select 1 as one")
+    database.sql("create function bilag.beside() returns int language sql as 'select 1'")
+    database.sql("grant select on bilag.beside to authenticated, service_role")  # who reads everything
+    before = database.sql(KNOWN)
+    database.sql("grant usage on schema bilag to anon")
+    migrate(database.dsn)
+    assert database.sql(KNOWN) == before
 
 
 def writes(catalogue: Database, role: str, privilege: str) -> set[str]:

@@ -123,7 +123,7 @@ def test_an_extension_that_came_later_applies_the_rooms_again(source: Source, em
     source.migrate(empty_database)
     empty_database.sql("update bilag_internal.verbs set facts = 'pg_cron ' || facts")
     assert source.migrate(empty_database, check=True).drift == (
-        "The tables or the extensions are others than when sql/ was applied.",
+        "The tables, their privileges or the extensions are others than when sql/ was applied.",
     )
     assert source.migrate(empty_database).verbs_applied
 

@@ -140,6 +140,34 @@ def test_a_function_may_change_its_return_type_under_what_leans_on_it(source: So
     assert len(migrated.sql(TOUCHED)) == 3
 
 
+def test_what_others_may_do_outlives_what_is_made_anew(source: Source, migrated: Database) -> None:
+    """Not only what cannot be replaced: the view falls with the function and is made again, too."""
+    migrated.sql("grant execute on function bilag_internal.me() to pg_monitor")
+    migrated.sql("grant select on bilag.sums to pg_monitor with grant option")
+    migrated.sql("grant select on bilag.sums to pg_read_all_stats")
+    changed = ROOM.replace("bilag_internal.me() returns uuid", "bilag_internal.me(again boolean) returns text")
+    changed = changed.replace("select auth.uid()", "select auth.uid()::text").replace("setof uuid", "setof text")
+    changed = changed.replace("bilag_internal.me() $$", "bilag_internal.me(true) $$").replace(
+        "me() group", "me(true) group"
+    )
+    rewrite(source, "owner =", "owner::text =", changed)
+    source.migrate(migrated)
+    assert migrated.value("select has_function_privilege('pg_monitor', 'bilag_internal.me(boolean)', 'execute')")
+    assert migrated.value("select has_table_privilege('pg_monitor', 'bilag.sums', 'select with grant option')")
+    assert migrated.value("select has_table_privilege('pg_read_all_stats', 'bilag.sums', 'select')")
+    assert source.migrate(migrated, check=True).drift == ()
+
+
+def test_a_second_function_of_a_name_is_nobodys_by_the_first_ones_privileges(
+    source: Source, migrated: Database
+) -> None:
+    migrated.sql("grant execute on function bilag_internal.me() to pg_monitor")
+    more = "create function bilag_internal.me(a int) returns int language sql as 'select 1';"
+    source.room("20_more.sql", more)
+    source.migrate(migrated)
+    assert not migrated.value("select has_function_privilege('pg_monitor', 'bilag_internal.me(int)', 'execute')")
+
+
 def test_what_no_room_defines_any_more_goes(source: Source, migrated: Database) -> None:
     source.room("10_claims.sql", ROOM[: ROOM.index("create policy")])
     assert source.migrate(migrated).dropped == (

@@ -21,6 +21,8 @@ create table bilag_migrate.ours as
 
 create unique index on bilag_migrate.ours (classid, objid);
 
+{grants}
+
 create function bilag_migrate.saw(class regclass, id oid, hash text) returns void
 language sql volatile as $bilag$
   insert into bilag_migrate.ours (classid, objid, kind, identity, source, intact, seen)
@@ -209,6 +211,7 @@ create function bilag_migrate.finish() returns setof text
 language plpgsql volatile as $bilag$
 begin
   perform bilag_migrate.clear(o.classid, o.objid) from bilag_migrate.ours o where not o.seen;
+  perform bilag_migrate.grant_again();
 
   return query
     select was.kind || ' ' || was.identity

@@ -6,10 +6,10 @@ from importlib.resources import files
 
 
 def text(name: str) -> str:
-    """The text of a file of this package; where it says ``{objects}`` or ``{facts}``, that file stands instead."""
+    """The text of a file of this package; where it says ``{objects}``, say, that file stands instead."""
     here = files("worker.migrate")
     whole = here.joinpath(name).read_text(encoding="utf-8")
-    for part in ("objects", "facts"):
+    for part in ("objects", "facts", "grants"):
         if f"{{{part}}}" in whole:
             whole = whole.replace(f"{{{part}}}", here.joinpath(f"{part}.sql").read_text(encoding="utf-8"))
     return whole

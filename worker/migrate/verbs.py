@@ -38,7 +38,7 @@ def due(connection: Connection, rooms: Rooms) -> str | None:
     if not same_rooms:
         return "The database has the functions, views and policies of another version of sql/ or of the adapters."
     if not same_facts:
-        return "The tables or the extensions are others than when sql/ was applied."
+        return "The tables, their privileges or the extensions are others than when sql/ was applied."
     return f"Changed by hand: {', '.join(changed)}." if changed else None
 
 
