@@ -115,6 +115,27 @@ def test_an_account_that_the_system_does_not_know_rejects_only_its_vouchers(
 
 
 @story()
+def test_one_bad_voucher_of_five_hundred_that_the_system_does_not_name_costs_at_most_twenty_calls(
+    here: Installation, erp: XledgerFake
+) -> None:
+    """A look-up is one call, though what is not there is looked for in two requests."""
+    erp.unwanted_text = "Bort!"
+    org = here.organisation(claims=125)
+    org.claim("C-0000", Line("Taxi", "1.00", description=erp.unwanted_text))
+    org.approve(374, "D")
+    run = org.request()
+    here.worker()
+    status = org.until_ended(run)
+    assert (status["status"], status["claims"]["exported"]) == ("partially_succeeded", 499)
+    assert {number for number, state in org.states().items() if state == "rejected"} == {"C-0000"}
+    assert here.verdict().is_right
+    calls = here.database.value(
+        "select count(*) from bilag.integration_run_logs where operation in ('post', 'find') and org_id = %s", org.id
+    )
+    assert calls <= 20, calls
+
+
+@story()
 def test_a_worker_of_another_environment_posts_nothing(here: Installation, erp: XledgerFake) -> None:
     here.organisation(claims=5).request()
     worker = here.worker(BILAG_ENVIRONMENT="staging")

@@ -29,13 +29,15 @@ class XledgerFake(XledgerDial):
     ``atomicity`` (``"all"``: one bad row refuses the whole mutation; ``"partial"``: the good rows stay),
     ``error_status`` (the HTTP status of errors: 200 or 400), ``db_ids`` (``"string"`` or ``"number"``),
     ``empty`` (how nothing looks: ``"edges_null"``, ``"connection_null"``, ``"data_null"`` or ``"list"``),
-    ``filters`` (``"evidenced"``, or ``"wide"`` for the ones that are only guessed at).
+    ``filters`` (``"evidenced"``, or ``"wide"`` for the ones that are only guessed at),
+    ``unwanted_text`` (a row with this text is refused by an error that names neither row nor voucher).
     """
 
     key = "xledger"
     path = "/graphql"
     switches: ClassVar[tuple[str, ...]] = (
-        *Fake.switches, "import_delay", "atomicity", "error_status", "unauthorized_status", "db_ids", "empty", "filters"
+        *Fake.switches, "import_delay", "atomicity", "error_status", "unauthorized_status", "db_ids", "empty",
+        "filters", "unwanted_text",
     )  # fmt: skip
 
     def __init__(self, *, token: str | None = "test-token", import_delay: float | None = 0.0) -> None:
@@ -50,6 +52,7 @@ class XledgerFake(XledgerDial):
         self.db_ids = "string"
         self.empty = "edges_null"
         self.filters = "evidenced"
+        self.unwanted_text: str | None = None
         if token is not None:
             self.add_owner(token)
 
@@ -147,7 +150,7 @@ class XledgerFake(XledgerDial):
 
     def _run(self, payload: Mapping[str, Any], owner: Owner, token: str) -> Answer:
         shown: Callable[[int], int | str] = int if self.db_ids == "number" else str
-        manners = Manners(self.atomicity, self.empty, self.import_delay)
+        manners = Manners(self.atomicity, self.empty, self.import_delay, self.unwanted_text)
         writes = token not in self.books.read_only
         session = Session(owner, self.books, self.ledger, self.local_now(), shown, manners, writes, self._between)
         query, variables, name = payload["query"], payload.get("variables"), payload.get("operationName")

@@ -28,6 +28,7 @@ class Manners:
     atomicity: str
     empty: str
     import_delay: float | None
+    unwanted_text: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +106,8 @@ class Session:
 
     def _row(self, given: Mapping[str, Any], delivery: int) -> Row:
         node = dict(given["node"])
+        if node.get("text") is not None and node["text"] == self.manners.unwanted_text:
+            raise VendorError("The text is not allowed.")
         owner = self._owner(node.pop("owner", None))
         for name in FIELDS:
             if node.get(name) is not None:
