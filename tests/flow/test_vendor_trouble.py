@@ -33,6 +33,28 @@ def test_a_missing_credential_pauses_with_an_alert_and_setting_one_resumes(
 
 
 @story()
+def test_a_token_that_is_revoked_in_the_middle_leaves_nothing_in_doubt_and_the_next_one_books_the_rest(
+    here: Installation, erp: XledgerFake
+) -> None:
+    erp.unauthorized_status = 200
+    here.small_batches(5)
+    org = here.organisation(claims=20)
+    erp.latency = 0.2
+    run = org.request()
+    here.worker()
+    org.until_state("accepted", 5)
+    entity = erp.owner_of(org.token)
+    erp.revoke_token(org.token)
+    until("the alert is open", lambda: "credential" in here.alerts())
+    assert "in_doubt" not in org.states().values()
+    org.token = f"another-{org.token}"
+    erp.issue_token(org.token, entity)
+    here.give_credential(org)
+    assert org.until_ended(run)["status"] == "succeeded"
+    assert here.verdict().is_right
+
+
+@story()
 def test_an_expired_credential_fails_before_anything_is_sent_and_says_so(here: Installation, erp: XledgerFake) -> None:
     org = here.organisation(claims=5)
     here.database.sql("update bilag.integration_config set credential_expires_at = now() - interval '1 minute'")

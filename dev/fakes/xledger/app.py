@@ -77,6 +77,10 @@ class XledgerFake(XledgerDial):
         if read_only:
             self.books.read_only.add(token)
 
+    def owner_of(self, token: str) -> Owner:
+        """The entity that this token reaches."""
+        return self.books.tokens[token]
+
     def revoke_token(self, token: str) -> None:
         del self.books.tokens[token]
 
