@@ -152,6 +152,13 @@ async def test_nothing_is_called_when_acting_as_the_worker_failed(database: Inst
     assert database.value("select is_called from public.calls") is False
 
 
+async def test_every_call_is_made_as_the_worker_and_within_its_time(database: Installed, opened: Opened) -> None:
+    worker = await opened(database.dsn)
+    asked = "select format('%%s %%s', current_user, current_setting('statement_timeout')), %s::text"
+    for word in WAYS:
+        assert await worker._call(asked, (word,), within=9) == ["bilag_worker 9s"]
+
+
 async def test_a_call_is_undone_as_a_whole_when_it_fails(database: Installed, opened: Opened) -> None:
     database.sql("create table public.kept (n integer)")
     database.sql(
