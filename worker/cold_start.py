@@ -2,10 +2,29 @@
 
 from __future__ import annotations
 
+import gc
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from worker import telemetry
+
+
+@contextmanager
+def without_collecting() -> Iterator[None]:
+    """Look for no garbage until :func:`collect_again`, or the end of the block: imports make many objects, and none."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+def collect_again() -> None:
+    """What was imported stays for good and is not looked at again."""
+    gc.freeze()
+    gc.enable()
 
 
 def milliseconds_since_start(moment: float | None) -> int | None:

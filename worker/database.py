@@ -70,8 +70,8 @@ class Database:
 
     def __init__(self, dsn: str, worker_id: UUID, *, connections: int = 4) -> None:
         self.worker_id = worker_id
-        self._act = ACT_AS_LOGIN if conninfo_to_dict(dsn).get("user") == WORKER_ROLE else ACT_AS_WORKER
         self._sessions = Sessions(conninfo(dsn, "bilag worker"), connections)
+        self._act = ACT_AS_LOGIN if conninfo_to_dict(dsn).get("user") == WORKER_ROLE else ACT_AS_WORKER
 
     async def close(self) -> None:
         await self._sessions.close()

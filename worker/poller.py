@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 from uuid import UUID
 
 from worker import telemetry
@@ -19,11 +19,13 @@ from worker.drain import Drain
 from worker.leases import Clock, Heart, Lease, now
 from worker.loop import Loop
 from worker.metrics import Metrics
-from worker.reports import Tally, failure_of_ours, tell
 from worker.settings import Settings
 from worker.settler import Report
 
-Perform = Callable[[Tally, Lease], Awaitable[None]]
+if TYPE_CHECKING:
+    from worker.reports import Tally
+
+Perform: TypeAlias = "Callable[[Tally, Lease], Awaitable[None]]"
 
 
 class Poller(Loop):
@@ -69,17 +71,20 @@ class Poller(Loop):
         return len(jobs)
 
     def _begin(self, job: Job, since: float, deadline: float) -> None:
+        from worker.reports import Tally  # for the first job, and not for the first claim
+
         lease = self._heart.hold(UUID(job["token"]), since, float(job["leaseSeconds"]), deadline)
         self._lanes[job["lane"]] = lease
         if self.stopping:
             self._settler.put(Tally(job).report(release=True))
             return
-        self._spawn(self._do(job, lease))
+        self._spawn(self._do(Tally(job), lease))
 
-    async def _do(self, job: Job, lease: Lease) -> None:
+    async def _do(self, tally: Tally, lease: Lease) -> None:
         """One job, from beginning to report. However it ends, its report is put."""
-        tally = Tally(job)
-        ended = "done"
+        from worker.reports import failure_of_ours, tell
+
+        job, ended = tally.job, "done"
         longest_write = self._settings.longest_write_seconds
         try:
             with telemetry.bound(correlation_id=str(job["correlationId"]), organization_id=str(job["orgId"])):

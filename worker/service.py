@@ -16,23 +16,24 @@ from uuid import uuid4
 
 from worker import telemetry
 from worker.backoff import Outages
-from worker.cold_start import milliseconds_since_start
+from worker.cold_start import collect_again, milliseconds_since_start
 from worker.database import Database, conninfo
 from worker.drain import Drain
-from worker.errands import Errands
 from worker.leases import Lease
 from worker.loop import Loop
 from worker.loops import Loops
 from worker.metrics import Metrics
 from worker.poller import Poller
-from worker.reports import Tally
 from worker.settings import Settings
 from worker.trades import QUEUES, TRADES
 from worker.version import bilag_version
-from worker.warming import Warmer
 from worker.watchman import Watchman
 
+_START_SECONDS = 1.0
+"""How long no garbage is looked for."""
+
 if TYPE_CHECKING:
+    from worker.reports import Tally
     from worker.status_http import StatusPage
     from worker.workshop import Workshop
 
@@ -59,7 +60,6 @@ class Service:
         self.database = Database(settings.worker_url, self.worker_id)
         self.watchman = Watchman(self.database, bilag_version(), settings.environment, heard=self.metrics.heard)
         self.workshop: Workshop | None = None
-        self._warmer = Warmer(self.database, self._workshop)
         self._broken = False
         if settings.listen_url:
             conninfo(settings.listen_url, "bilag worker", "BILAG_LISTEN_URL")  # a mistake is told at the start
@@ -79,12 +79,15 @@ class Service:
                 greet=self.watchman.greet,
                 drain=self._drain,
             )
+        from worker.errands import Errands
+
         trade = TRADES[queue](self.database, self.settings, self._workshop)
         return Errands(
             trade, self.settings, self.metrics, outages=self._outages, greet=self.watchman.greet, drain=self._drain
         )
 
     async def run(self) -> int:
+        asyncio.get_running_loop().call_later(_START_SECONDS, collect_again)
         said = await self.watchman.greet()
         self._obey_signals()
         companions = asyncio.create_task(self._accompany(said))
@@ -135,9 +138,11 @@ class Service:
 
     async def _listener(self) -> None:
         from worker.listener import Listener
+        from worker.warming import Warmer
 
+        warmer = Warmer(self.database, self._workshop)
         url = self.settings.listen_url or self.settings.worker_url
-        await Listener(url, self.worker_id, self._loops.wake, self._warmer.soon).run()
+        await Listener(url, self.worker_id, self._loops.wake, warmer.soon).run()
 
     async def _open_page(self) -> StatusPage | None:
         if not self.settings.http_port:

@@ -1,17 +1,18 @@
-"""The side jobs that there are: how each queue of errands is taken, done and settled."""
+"""The side jobs that there are: how each queue of errands is taken, done and settled.
+
+What they need is imported when they are made, for they are made behind the first claim of exports.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from worker.database import Database, Job
-from worker.errands import Trade, Unfinished
-from worker.settings import Settings
-from worker.settler import Report
-from worker.webhooks import webhook_trade
-
 if TYPE_CHECKING:
+    from worker.database import Database, Job
+    from worker.errands import Trade, Unfinished
+    from worker.settings import Settings
+    from worker.settler import Report
     from worker.workshop import Workshop
 
 HEALTH_ROUND_SECONDS = 12.0
@@ -20,6 +21,7 @@ HEALTH_ROUND_SECONDS = 12.0
 
 def health_trade(database: Database, settings: Settings, workshop: Callable[[], Workshop]) -> Trade:
     """Health checks: one errand is a round, all due connections of one organisation."""
+    from worker.errands import Trade, Unfinished
 
     async def perform(errand: Job) -> Report:
         return await workshop().health.run_health_checks(errand)
@@ -38,6 +40,13 @@ def health_trade(database: Database, settings: Settings, workshop: Callable[[], 
         seconds=HEALTH_ROUND_SECONDS,
         hands=settings.concurrency,
     )
+
+
+def webhook_trade(database: Database, settings: Settings, _workshop: Callable[[], Workshop]) -> Trade:
+    """Deliveries of events to the one webhook."""
+    from worker.webhooks import deliveries
+
+    return deliveries(database, settings)
 
 
 TRADES: Mapping[str, Callable[[Database, Settings, Callable[[], Workshop]], Trade]] = {

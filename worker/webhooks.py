@@ -31,7 +31,7 @@ _SPARE_SECONDS = 5.0
 _LEASE_FACTOR = 3
 
 
-def webhook_trade(database: Database, settings: Settings, _workshop: object) -> Trade:
+def deliveries(database: Database, settings: Settings) -> Trade:
     """Deliveries as errands of the queue ``webhooks``."""
     client = Client(
         timeout=settings.http_timeout_seconds, plain_hosts=settings.allowed_http_hosts, largest_answer=LARGEST_ANSWER

@@ -46,6 +46,19 @@ def test_without_a_database_the_sentence_names_the_variable(shell: Shell, comman
     assert "Traceback" not in said.err
 
 
+@pytest.mark.parametrize("dsn", [None, "not a dsn", "postgresql://u:hunter2@127.0.0.1:1/db"])
+def test_with_and_without_options_a_worker_that_cannot_start_says_the_same(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch, dsn: str | None
+) -> None:
+    if dsn:
+        monkeypatch.setenv("DATABASE_URL", dsn)
+    said = shell("worker")
+    assert (said.code, said.out, said.err.count("\n")) == (1, "", 1)
+    assert said.err.startswith("bilag: ")
+    assert "hunter2" not in said.err
+    assert shell("worker", "--queues", "exports") == said
+
+
 def test_a_wrong_setting_is_one_sentence(bilag_shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BILAG_CONCURRENCY", "many")
     said = bilag_shell("worker")

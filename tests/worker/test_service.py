@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -21,7 +22,10 @@ from tests.flow.processes import WorkerProcess
 
 Start = Callable[..., WorkerProcess]
 
-HEAVY = ("pydantic", "httpx", "structlog", "rich", "tenacity", "worker.adapters", "worker.exports", "worker.contract")
+HEAVY = (
+    *("click", "pydantic", "httpx", "structlog", "rich", "tenacity", "psycopg_pool"),
+    *("worker.adapters", "worker.exports", "worker.contract", "worker.reports", "worker.http", "worker.errands"),
+)
 FIRST_CLAIM_MS = 500
 
 
@@ -56,13 +60,26 @@ def ask(port: str, path: str) -> tuple[int, str]:
         return 0, ""
 
 
-def test_what_jobs_need_is_not_imported_before_the_first_claim() -> None:
-    code = (
-        "import sys, worker.cli, worker.cli.work, worker.service;"
-        f"print([name for name in {HEAVY!r} if name in sys.modules])"
-    )
-    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert ran.stdout.strip() == "[]"
+IMPORTED = f"""
+import atexit, sys
+from worker.database import Database
+
+atexit.register(lambda: print([name for name in {HEAVY!r} if name in sys.modules]))
+
+async def first_claim(*_):
+    sys.exit()
+
+Database.claim = first_claim
+sys.argv = ["bilag", "worker"]
+from worker.__main__ import main
+main()
+"""
+
+
+def test_what_jobs_need_and_what_parses_options_is_not_imported_before_the_first_claim(database: Installed) -> None:
+    environment = {**os.environ, "DATABASE_URL": database.dsn, "BILAG_HTTP_PORT": "0"}
+    ran = subprocess.run([sys.executable, "-c", IMPORTED], stdout=subprocess.PIPE, check=False, env=environment)
+    assert ran.stdout.strip() == b"[]"
 
 
 def driver_ms() -> float:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import replace
 
 import click
 
-from worker import settings, telemetry
-from worker.cli.told import Told, sentence
+from worker import settings
+from worker.cli.serving import CannotServe, serve
+from worker.cli.told import Told
 from worker.trades import QUEUES
 
 
@@ -24,16 +24,10 @@ def worker(drain: bool, concurrency: int | None, queues: str) -> int:
     found = settings.load()
     if concurrency:
         found = replace(found, concurrency=concurrency)
-    telemetry.configure(found.log_level, found.log_format)
-    from worker.database import Outage, Refusal
-    from worker.service import serve
-
     try:
-        return asyncio.run(serve(found, drain=drain, queues=chosen))
-    except Outage as error:
-        raise Told(sentence(f"The database cannot be reached: {error}")) from None
-    except Refusal as error:
-        raise Told(sentence(str(error), error.hint)) from None
+        return serve(found, drain=drain, queues=chosen)
+    except CannotServe as error:
+        raise Told(str(error)) from None
 
 
 @click.command()
