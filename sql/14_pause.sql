@@ -87,3 +87,13 @@ begin
 end $$;
 
 comment on function bilag.resume_everything() is 'Lets exports go on after pause_everything.';
+
+create or replace function bilag_internal.everything_paused(out since timestamptz, out why text)
+language sql stable security definer set search_path = pg_catalog, pg_temp
+as $$
+  -- The reason is the operator's word, and may name another organisation.
+  select i.paused_at, 'All exports are paused' || coalesce(': ' || case when bilag_internal.is_service() then i.paused_reason end, '.')
+  from bilag.installation i where i.paused_at is not null
+$$;
+
+comment on function bilag_internal.everything_paused() is 'Since when and why all exports are paused; nulls when they are not. For views.';

@@ -32,6 +32,7 @@ create or replace view bilag.overview with (security_invoker = true) as
 select o.name as organization, c.integration_type, coalesce(c.display_name, t.display_name) as integration,
   case
     when not c.enabled then 'disabled'
+    when e.since is not null then e.why
     when c.paused_at is not null and coalesce(c.paused_until, 'infinity') > (select bilag_internal.clock_now()) then 'paused: ' || coalesce(c.paused_reason, c.paused_reason_code, '')
     when l.circuit_open_until > (select bilag_internal.clock_now()) then 'circuit open until ' || to_char(l.circuit_open_until, 'HH24:MI:SS')
     when l.quiet_until > (select bilag_internal.clock_now()) then 'asked to wait until ' || to_char(l.quiet_until, 'HH24:MI:SS')
@@ -51,6 +52,7 @@ join bilag.integration_types t on t.integration_type = c.integration_type
 join bilag.export_lanes l on l.integration_id = c.id
 left join bilag.export_runs r on r.id = l.run_id
 left join bilag.integration_health_status h on h.org_id = c.org_id and h.integration_type = c.integration_type
+cross join bilag_internal.everything_paused() as e
 cross join lateral bilag_internal.claims_by_state(c.id) as i
 order by o.name, c.integration_type;
 
@@ -86,13 +88,19 @@ from (
   from bilag.integration_config c left join bilag.reasons r on r.reason_code = c.paused_reason_code
   where c.paused_at is not null and coalesce(c.paused_until, 'infinity') > (select bilag_internal.clock_now())
   union all
-  select l.org_id, l.integration_type, 'lane', l.due_at, 'Work has been due for more than two minutes and no worker has it.',
-    'Look at bilag.workers; start one: bilag worker.'
-  from bilag.export_lanes l where l.due_at < (select bilag_internal.clock_now()) - interval '2 minutes' and coalesce(l.lease_until, '-infinity') < (select bilag_internal.clock_now())
+  select l.org_id, l.integration_type, 'lane', l.due_at, coalesce(e.why, 'Work has been due for more than two minutes and no worker has it.'),
+    case when e.since is null then 'Look at bilag.workers; start one: bilag worker.' else 'resume_everything.' end
+  from bilag.export_lanes l cross join bilag_internal.everything_paused() as e where l.due_at < (select bilag_internal.clock_now()) - interval '2 minutes' and coalesce(l.lease_until, '-infinity') < (select bilag_internal.clock_now())
   union all
   select x.org_id, x.integration_type, 'run ' || x.id, x.waiting_since, coalesce(x.error ->> 'message', r.sentence), r.what_to_do
   from bilag.export_runs x left join bilag.reasons r on r.reason_code = x.waiting_reason_code
   where x.finished_at is null and x.status = 'waiting' and x.waiting_since < (select bilag_internal.clock_now()) - interval '15 minutes'
+    and exists (select from bilag.integration_config c where c.id = x.integration_id and c.enabled)
+  union all
+  select x.org_id, x.integration_type, 'run ' || x.id, coalesce(x.waiting_since, x.enqueued_at), r.sentence, r.what_to_do
+  from bilag.export_runs x join bilag.integration_config c on c.id = x.integration_id and not c.enabled
+  join bilag.reasons r on r.reason_code = 'integration_disabled'
+  where x.finished_at is null
   union all
   -- Not the message: what a vendor says of a voucher may repeat its texts, and observers read this.
   select i.org_id, i.integration_type, 'claim ' || c.claim_number, i.sent_at, replace(r.sentence, ': {message}', '.'), r.what_to_do

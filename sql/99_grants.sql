@@ -11,7 +11,7 @@ grant usage on schema bilag_internal to bilag_worker;
 -- What policies and views ask.
 grant execute on function
   bilag_internal.my_org_ids(), bilag_internal.my_finance_org_ids(), bilag_internal.is_service(), bilag_internal.clock_now(),
-  bilag_internal.tell(text, jsonb), bilag_internal.claims_by_state(uuid), bilag_internal.run_progress(uuid)
+  bilag_internal.tell(text, jsonb), bilag_internal.claims_by_state(uuid), bilag_internal.run_progress(uuid), bilag_internal.everything_paused()
   to authenticated, service_role, bilag_observer;
 grant execute on function bilag_internal.caller(), bilag_internal.my_claim_ids(), bilag_internal.my_claim_exports()
   to authenticated, service_role;

@@ -142,24 +142,6 @@ def test_a_run_in_progress_has_a_bar(org: Organisation, worker: FakeWorker) -> N
     assert (total, done, bar) == (500, 250, "█" * 10 + "·" * 10)
 
 
-def test_what_does_not_move_is_stuck_with_why_and_what_to_do(
-    bilag: Bilag, org: Organisation, worker: FakeWorker
-) -> None:
-    org.claim("C-1")
-    org.request()
-    assert bilag.database.sql("select what from bilag.stuck") == []
-    bilag.advance(minutes=3)
-    rows = bilag.database.sql("select organization, what, why, what_to_do from bilag.stuck")
-    assert rows == [
-        (
-            "Testlaget", "lane", "Work has been due for more than two minutes and no worker has it.",
-            "Look at bilag.workers; start one: bilag worker.",
-        )
-    ]  # fmt: skip
-    bilag.database.sql("select bilag.pause_integration(%s, 'xledger', 'stocktaking')", org.id)
-    assert bilag.database.sql("select what, why from bilag.stuck") == [("integration", "stocktaking")]
-
-
 def test_workers_are_alive_until_they_are_silent_for_two_minutes(
     bilag: Bilag, org: Organisation, worker: FakeWorker
 ) -> None:
