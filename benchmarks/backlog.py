@@ -20,11 +20,12 @@ def answer(server: Server, sizes: Sizes) -> list[Row]:
     ours = _pair(lambda: grounds.bilag(server))
     for ground in ours:
         ground.tenants(sizes.runs)
+        ground.tenants(sizes.idle, drained.IDLE)
     ours[1].delayed(sizes.delayed)
     theirs = _pair(lambda: peer.ground(server))
     peer.defer(theirs[1], sizes.delayed, delayed=True)
     subjects: dict[str, tuple[tuple[Ground, Ground], Callable[[Ground], Drained]]] = {
-        "no-op runs": (ours, lambda ground: drained.empty_runs(ground, sizes.runs)),
+        "no-op runs": (ours, lambda ground: drained.empty_runs(ground, sizes.idle)),
         "no-op runs of one claim": (ours, lambda ground: drained.runs_of_one(ground, sizes.runs)),
         "procrastinate's jobs": (theirs, lambda ground: drained.peer_jobs(ground, sizes.jobs)),
     }

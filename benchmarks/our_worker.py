@@ -14,7 +14,7 @@ from worker.settings import Settings, load
 
 
 async def drain(settings: Settings) -> None:
-    service = Service(settings, drain=True)
+    service = Service(settings, drain=True, queues=("exports",))  # the others have one queue, too
     await service.watchman.greet()  # its first connection is open now
     await_word()
     with Stopwatch():

@@ -10,10 +10,15 @@ CONCURRENCY = 100
 
 @dataclass(frozen=True)
 class Sizes:
-    """Counts, except ``idle_seconds``. ``repetitions`` are interleaved: each measures everything once."""
+    """Counts, except ``idle_seconds``. ``repetitions`` are interleaved: each measures everything once.
+
+    ``idle`` runs find no claim, and are many: they are quick, and a drain of less than a second is
+    mostly its beginning and its end.
+    """
 
     repetitions: int
     messages: int
+    idle: int
     runs: int
     jobs: int
     claims: int
@@ -27,6 +32,7 @@ class Sizes:
 FULL = Sizes(
     repetitions=3,
     messages=20_000,
+    idle=10_000,
     runs=2_000,
     jobs=500,
     claims=10_000,
@@ -39,6 +45,7 @@ FULL = Sizes(
 QUICK = Sizes(
     repetitions=1,
     messages=5_000,
+    idle=2_000,
     runs=500,
     jobs=300,
     claims=2_000,

@@ -21,10 +21,11 @@ AIMS = {("empty", "raw"): 0.5}
 def answer(server: Server, sizes: Sizes) -> list[Row]:
     ours, theirs = grounds.bilag(server), peer.ground(server)
     ours.tenants(sizes.runs)
+    ours.tenants(sizes.idle, drained.IDLE)
     drains: dict[str, list[Drained]] = {name: [] for name in (*PEERS, *OURS)}
     for _ in range(sizes.repetitions):
         drains["raw"].append(drained.raw(ours, sizes.messages))
-        drains["empty"].append(drained.empty_runs(ours, sizes.runs))
+        drains["empty"].append(drained.empty_runs(ours, sizes.idle))
         drains["one"].append(drained.runs_of_one(ours, sizes.runs))
         drains["peer"].append(drained.peer_jobs(theirs, sizes.jobs))
     rows = [_rate(drains, name, against) for name in OURS for against in PEERS]

@@ -7,17 +7,21 @@ language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
 as $$
 declare
   moment timestamptz := bilag_internal.now();
-  who uuid := bilag_internal.caller();
   orgs uuid[];
   held uuid[];
+  times timestamptz[];
+  actors text[];
+  people uuid[];
   round integer := 0;
   rounds integer;
-  links bilag_internal.audit_waiting[];
 begin
   orgs := array(select distinct e.org_id from unnest(entries) as e union select w.org_id from bilag_internal.audit_waiting w where not patient order by 1);
   if cardinality(orgs) = 0 then
     return;
   end if;
+  times := array_fill(moment, array[cardinality(entries)]);
+  actors := array_fill(session_user::text, array[cardinality(entries)]);
+  people := array_fill(bilag_internal.caller(), array[cardinality(entries)]);
   if patient then
     insert into bilag_internal.audit_heads (org_id)
     select o from unnest(orgs) as o where not exists (select from bilag_internal.audit_heads h where h.org_id = o) order by o
@@ -25,46 +29,44 @@ begin
     held := array(select h.org_id from bilag_internal.audit_heads h where h.org_id = any(orgs) order by h.org_id for update);
   else
     held := array(select h.org_id from bilag_internal.audit_heads h where h.org_id = any(orgs) order by h.org_id for update skip locked);
-    insert into bilag_internal.audit_waiting (org_id, occurred_at, acted_as, user_id, entry)
-    select e.org_id, moment, session_user, who, (e.org_id, e.action, e.integration_type, e.run_id, e.note, e.details, e.vouchers_sha256)::bilag_internal.audit_entry
-    from unnest(entries) with ordinality as e (org_id, action, integration_type, run_id, note, details, vouchers_sha256, n)
-    where e.org_id <> all(held) order by e.n;
+    if cardinality(held) < cardinality(orgs) then
+      insert into bilag_internal.audit_waiting (org_id, occurred_at, acted_as, user_id, entry)
+      select (e.entry).org_id, moment, session_user, bilag_internal.caller(), e.entry
+      from (select e::bilag_internal.audit_entry as entry, row_number() over () as n from unnest(entries) as e) as e
+      where (e.entry).org_id <> all(held) order by e.n;
+    end if;
   end if;
 
   -- What waited comes first.
-  with placed as (
-    delete from bilag_internal.audit_waiting w where w.org_id = any(held) returning w.*
-  )
-  select array_agg(x.link order by x.first, x.n) into links
-  from (
-    select p::bilag_internal.audit_waiting as link, 0 as first, p.id as n from placed p
-    union all
-    select (null, e.org_id, moment, session_user, who,
-        (e.org_id, e.action, e.integration_type, e.run_id, e.note, e.details, e.vouchers_sha256)::bilag_internal.audit_entry
-      )::bilag_internal.audit_waiting, 1, e.n
-    from unnest(entries) with ordinality as e (org_id, action, integration_type, run_id, note, details, vouchers_sha256, n)
-    where e.org_id = any(held)
-  ) as x;
-  select coalesce(max(c.times), 0) into rounds
-  from (select count(*) as times from unnest(links) as l group by l.org_id) as c;
+  if exists (select from bilag_internal.audit_waiting w where w.org_id = any(held)) then
+    with placed as (
+      delete from bilag_internal.audit_waiting w where w.org_id = any(held) returning w.*
+    )
+    select array_agg(p.entry order by p.id) || entries, array_agg(p.occurred_at order by p.id) || times,
+      array_agg(p.acted_as order by p.id) || actors, array_agg(p.user_id order by p.id) || people
+    into entries, times, actors, people
+    from placed p;
+  end if;
+  select max(c.times) into rounds
+  from (select count(*) as times from unnest(entries) as e group by e.org_id) as c;
 
   -- The n-th entry of every organisation in the n-th round: set-based across organisations, a chain within each.
   while round < rounds loop
     round := round + 1;
     with link as (
-      select l.id, l.org_id, l.occurred_at, l.acted_as, l.user_id, (l.entry).action, (l.entry).integration_type, (l.entry).run_id,
-        (l.entry).note, (l.entry).details, (l.entry).vouchers_sha256, h.sequence + 1 as sequence, h.hash as previous_hash,
-        bilag_internal.audit_hash(h.hash, l.id, l.org_id, h.sequence + 1, l.occurred_at, (l.entry).action, (l.entry).integration_type,
-          (l.entry).run_id, l.acted_as, l.user_id, (l.entry).note, (l.entry).details, (l.entry).vouchers_sha256) as hash
+      select l.*, h.sequence + 1 as sequence, h.hash as previous_hash,
+        bilag_internal.audit_hash(h.hash, l.id, l.org_id, h.sequence + 1, l.occurred_at, l.action, l.integration_type, l.run_id, l.acted_as,
+          l.user_id, l.note, l.details, l.vouchers_sha256) as hash
       from (
         select v.*, nextval('bilag.bufdir_export_audit_log_id_seq') as id
         from (
-          select u.*, row_number() over (partition by u.org_id order by u.n) as nth
-          from unnest(links) with ordinality as u (waited, org_id, occurred_at, acted_as, user_id, entry, n)
+          select e.*, row_number() over (partition by e.org_id order by e.n) as nth
+          from rows from (unnest(entries), unnest(times), unnest(actors), unnest(people))
+            with ordinality as e (org_id, action, integration_type, run_id, note, details, vouchers_sha256, occurred_at, acted_as, user_id, n)
         ) as v
         where v.nth = round
       ) as l
-      join bilag_internal.audit_heads h on h.org_id = l.org_id
+      join bilag_internal.audit_heads h on h.org_id = l.org_id and h.org_id = any(held)
     ), added as (
       insert into bilag.bufdir_export_audit_log (
         id, org_id, sequence, occurred_at, action, integration_type, run_id, acted_as, user_id, note, details, vouchers_sha256,

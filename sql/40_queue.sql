@@ -23,21 +23,21 @@ returns table (msg_id bigint, read_ct integer, message jsonb)
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
 as $$
 begin
-  -- pgmq.read is dynamic SQL and cannot use its index on vt: an idle poll looks before it leaps.
-  if not exists (select from pgmq.q_bilag_exports q where q.vt <= clock_timestamp()) then
-    return;
-  end if;
-  return query select r.msg_id, r.read_ct, r.message from pgmq.read('bilag_exports', 1, quantity) r;
+  -- Locked, and neither hidden nor counted as pgmq.read() does: this transaction deletes them or puts them off, and a row that is
+  -- about to be deleted need not be written first.
+  return query
+    select q.msg_id, q.read_ct + 1, q.message from pgmq.q_bilag_exports q
+    where q.vt <= clock_timestamp() order by q.msg_id limit quantity for update skip locked;
 end $$;
 
-comment on function bilag_internal.read_hints(integer) is 'Takes messages; those that are not deleted in this transaction come back in a second.';
+comment on function bilag_internal.read_hints(integer) is 'Takes messages for this transaction, which deletes each or puts it off.';
 
 create or replace function bilag_internal.drop_hints(msg_ids bigint[]) returns void
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
 as $$
 begin
   if coalesce(cardinality(msg_ids), 0) > 0 then
-    perform pgmq.delete('bilag_exports', msg_ids);
+    delete from pgmq.q_bilag_exports q where q.msg_id = any(msg_ids);
   end if;
 end $$;
 

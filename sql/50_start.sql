@@ -21,32 +21,28 @@ declare
   taken_claims uuid[];
   approvals timestamptz[];
   unfinished uuid[];
+  seen uuid[];
+  seen_by uuid[];
 begin
   piece := greatest(100, 3000 / cardinality(run_ids));
-  select array_agg(r.integration_id), array_agg(r.cutoff_at), array_agg(r.taken_at), array_agg(r.taken_claim)
-  into starting, cutoffs, taken_ats, taken_claims
+  select array_agg(r.integration_id), array_agg(r.cutoff_at), array_agg(r.taken_at), array_agg(r.taken_claim), array_agg(r.period_end)
+  into starting, cutoffs, taken_ats, taken_claims, periods
   from bilag.export_runs r where r.id = any(run_ids);
   -- A piece is measured in lines, too: claims of a thousand lines each would outlast a statement's time before they are many.
   select array_agg(c.integration_id) filter (where c.fits), array_agg(c.claim_id) filter (where c.fits),
-    array_agg(c.approved_at) filter (where c.fits), coalesce(array_agg(c.integration_id) filter (where not c.fits or c.n = piece), '{}')
-  into integrations, claims, approvals, unfinished
+    array_agg(c.approved_at) filter (where c.fits), array_agg(c.period_end) filter (where c.fits),
+    coalesce(array_agg(c.integration_id) filter (where not c.fits or c.n = piece), '{}')
+  into integrations, claims, approvals, periods, unfinished
   from (
-    select p.*, row_number() over w as n,
+    select p.*, periods[array_position(starting, p.integration_id)] as period_end, row_number() over w as n,
       coalesce(sum(l.lines) over (w rows between unbounded preceding and 1 preceding), 0) < 60000 / cardinality(run_ids) as fits
     from bilag_internal.candidates(starting, cutoffs, taken_ats, taken_claims, piece) as p
     cross join lateral (select count(*) as lines from bilag.expense_claim_lines l where l.claim_id = p.claim_id) as l
     window w as (partition by p.integration_id order by p.approved_at, p.claim_id)
   ) as c;
 
-  update bilag.export_runs r
-  set taken_at = coalesce(c.approved_at, r.taken_at), taken_claim = coalesce(c.claim_id, r.taken_claim), took_all = o.integration_id <> all(unfinished)
-  from bilag.export_runs o
-  left join (
-    select distinct on (p.integration_id) p.integration_id, p.claim_id, p.approved_at
-    from unnest(integrations, claims, approvals) as p (integration_id, claim_id, approved_at)
-    order by p.integration_id, p.approved_at desc, p.claim_id desc
-  ) as c on c.integration_id = o.integration_id
-  where o.id = any(run_ids) and r.id = o.id;
+  seen := claims;
+  seen_by := integrations;
 
   -- Two booking integrations of one organisation: the second one passes over what the first is taking.
   locked := array(
@@ -59,17 +55,10 @@ begin
       from unnest(integrations, claims) as p (integration_id, claim_id)
       join bilag.export_runs r on r.integration_id = p.integration_id and r.id = any(run_ids)
       where p.claim_id <> all(locked) and r.trigger <> 'retry' and coalesce(r.started_at, moment) > moment - interval '1 minute');
-    select array_agg(p.integration_id), array_agg(p.claim_id) into integrations, claims
-    from unnest(integrations, claims) as p (integration_id, claim_id)
+    select array_agg(p.integration_id), array_agg(p.claim_id), array_agg(p.period_end) into integrations, claims, periods
+    from unnest(integrations, claims, periods) as p (integration_id, claim_id, period_end)
     where p.claim_id = any(locked);
   end if;
-  with these as materialized (
-    select r.integration_id, r.period_end from bilag.export_runs r where r.id = any(run_ids)
-  )
-  select array_agg(p.integration_id), array_agg(p.claim_id), array_agg(r.period_end) into integrations, claims, periods
-  from unnest(integrations, claims) as p (integration_id, claim_id)
-  join these r on r.integration_id = p.integration_id;
-
   if claims is not null then
     with these as materialized (
       select r.id, r.org_id, r.integration_type, r.integration_id, r.item_count, r.trigger, c.books, l.voucher_number_last,
@@ -134,13 +123,23 @@ begin
 
   update bilag.export_runs r
   set status = 'running', started_at = coalesce(r.started_at, moment), next_position = least(r.next_position, r.item_count + 1),
-    item_count = coalesce((select max(i.position) from bilag.export_items i where i.run_id = r.id), 0)
-  where r.id = any(run_ids);
-  update bilag.export_runs r
-  set took_all = false, taken_at = '-infinity', taken_claim = '00000000-0000-0000-0000-000000000000',
-    due_at = case when exists (select from bilag.export_items i where i.run_id = r.id and i.state = 'pending') then r.due_at
-      else moment + interval '2 seconds' end
-  where r.id = any(passed_over);
+    item_count = coalesce((select max(i.position) from bilag.export_items i where i.run_id = r.id), 0),
+    taken_at = coalesce(c.approved_at, r.taken_at), taken_claim = coalesce(c.claim_id, r.taken_claim),
+    took_all = r.integration_id <> all(unfinished)
+  from bilag.export_runs o
+  left join (
+    select distinct on (p.integration_id) p.integration_id, p.claim_id, p.approved_at
+    from unnest(seen_by, seen, approvals) as p (integration_id, claim_id, approved_at)
+    order by p.integration_id, p.approved_at desc, p.claim_id desc
+  ) as c on c.integration_id = o.integration_id
+  where o.id = any(run_ids) and r.id = o.id;
+  if passed_over is not null then
+    update bilag.export_runs r
+    set took_all = false, taken_at = '-infinity', taken_claim = '00000000-0000-0000-0000-000000000000',
+      due_at = case when exists (select from bilag.export_items i where i.run_id = r.id and i.state = 'pending') then r.due_at
+        else moment + interval '2 seconds' end
+    where r.id = any(passed_over);
+  end if;
 end $$;
 
 comment on function bilag_internal.start_runs(uuid[]) is 'Takes the next piece of claims of runs whose lanes the caller holds, and freezes their vouchers.';

@@ -3,27 +3,30 @@
 -- The report is the write: what was not reported has not happened, so a word that comes too late is no evidence and changes nothing.
 
 create or replace function bilag_internal.begin_files(run_ids uuid[]) returns void
-language sql volatile security definer set search_path = pg_catalog, pg_temp
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
 as $$
+begin
   insert into bilag_internal.files_begun (run_id, settings)
   select r.id, c.settings
   from bilag.export_runs r
   join bilag.integration_types t on t.integration_type = r.integration_type and t.makes_file
   join bilag.integration_config c on c.id = r.integration_id
   where r.id = any(run_ids)
-  on conflict do nothing
-$$;
+  on conflict do nothing;
+end $$;
 
 comment on function bilag_internal.begin_files(uuid[]) is 'Keeps the settings that the first batch of a run has: its file is written with them to the end.';
 
 create or replace function bilag_internal.making_files(told bilag_internal.result[]) returns uuid[]
-language sql stable security definer set search_path = pg_catalog, pg_temp
+language plpgsql stable security definer set search_path = pg_catalog, pg_temp
 as $$
-  select array_agg(l.integration_id)
-  from bilag.export_lanes l
-  join bilag.integration_types t on t.integration_type = l.integration_type and t.makes_file
-  where l.integration_id = any(array(select distinct x.lane from unnest(told) x))
-$$;
+begin
+  return (
+    select array_agg(l.integration_id)
+    from bilag.export_lanes l
+    join bilag.integration_types t on t.integration_type = l.integration_type and t.makes_file
+    where l.integration_id = any(array(select distinct x.lane from unnest(told) x)));
+end $$;
 
 comment on function bilag_internal.making_files(bilag_internal.result[]) is 'The lanes among these that make files; null when none does.';
 

@@ -34,6 +34,15 @@ begin
   ) as p
   where r.id = any(run_ids);
   perform bilag_internal.begin_files(run_ids);
+  -- Where the next batch starts looking: behind what is about to be marked, unless something before it is pending.
+  update bilag.export_runs r
+  set status = 'running', started_at = coalesce(r.started_at, moment), waiting_since = null, waiting_reason_code = null,
+    correlation_id = gen_random_uuid(),
+    next_position = coalesce((
+      select i.position from bilag.export_items i
+      where i.run_id = r.id and i.position >= r.next_position and i.state = 'pending' and i.id <> all(batch)
+      order by i.position limit 1), r.item_count + 1)
+  where r.id = any(run_ids);
 
   with sent as (
     update bilag.export_items i
@@ -56,13 +65,6 @@ begin
     returning i.id
   )
   select array_agg(s.id) into marked from sent s;
-
-  -- Where the next batch starts looking: behind what was just marked, unless something before it is pending.
-  update bilag.export_runs r
-  set next_position = coalesce((
-    select i.position from bilag.export_items i
-    where i.run_id = r.id and i.position >= r.next_position and i.state = 'pending' order by i.position limit 1), r.item_count + 1)
-  where r.id = any(run_ids);
 
   -- The mark must survive a crash whatever the role's setting says; a SET on the function would be undone before the commit.
   perform set_config('synchronous_commit', 'on', true);

@@ -28,6 +28,7 @@ language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
 as $$
 declare
   moment timestamptz := bilag_internal.now();
+  idle uuid[];
   looking uuid[];
   sending uuid[];
   posting uuid[];
@@ -40,6 +41,13 @@ begin
   if not bilag_internal.server_is_known() then
     perform bilag_internal.recognise_server();
     return;
+  end if;
+  if worker_id is not null then
+    idle := bilag_internal.end_idle_runs(integration_ids);
+    integration_ids := array(select i from unnest(integration_ids) as i where i <> all(idle));
+    if cardinality(integration_ids) = 0 then
+      return;
+    end if;
   end if;
   -- A token of its own for each job: a report that is told twice finds another token and changes nothing.
   with leased as (
@@ -98,9 +106,6 @@ begin
       where r.id = any(posting) and r.finished_at is null and r.due_at <= moment and exists (
         select from bilag.export_items i where i.run_id = r.id and i.position >= r.next_position and i.state = 'pending'));
     if cardinality(posting) > 0 then
-      update bilag.export_runs r
-      set status = 'running', started_at = coalesce(r.started_at, moment), waiting_since = null, waiting_reason_code = null, correlation_id = gen_random_uuid()
-      where r.id = any(posting);
       marked := bilag_internal.mark_batches(posting);
       with flying as (
         update bilag.export_lanes l set in_flight = true, sending = m.sending

@@ -122,19 +122,21 @@ begin
     array_agg(l.integration_id) filter (where l.workable and l.deliveries >= 10)
   into locked, held, broken, tired
   from lanes l;
-  with lanes as (
-    select l.integration_id, l.deliveries, l.in_flight
-    from bilag.export_lanes l
-    where l.due_at <= moment and l.msg_id is null and l.integration_id <> all(locked) and coalesce(l.lease_until <= moment, true)
-    order by l.due_at
-    limit slots - cardinality(held)
-    for update skip locked
-  )
-  select held || coalesce(array_agg(l.integration_id), '{}'),
-    broken || array_agg(l.integration_id) filter (where l.in_flight),
-    tired || array_agg(l.integration_id) filter (where l.deliveries >= 10)
-  into held, broken, tired
-  from lanes l;
+  if cardinality(held) < slots then
+    with lanes as (
+      select l.integration_id, l.deliveries, l.in_flight
+      from bilag.export_lanes l
+      where l.due_at <= moment and l.msg_id is null and l.integration_id <> all(locked) and coalesce(l.lease_until <= moment, true)
+      order by l.due_at
+      limit slots - cardinality(held)
+      for update skip locked
+    )
+    select held || coalesce(array_agg(l.integration_id), '{}'),
+      broken || array_agg(l.integration_id) filter (where l.in_flight),
+      tired || array_agg(l.integration_id) filter (where l.deliveries >= 10)
+    into held, broken, tired
+    from lanes l;
+  end if;
 
   if hints is not null then
     select array_agg(u.msg_id) filter (where u.lane = any(locked)),
@@ -147,10 +149,14 @@ begin
     end if;
     perform bilag_internal.drop_hints(understood || garbage);
     -- A lane that somebody holds must not keep those behind it from the few hands there are.
-    perform bilag_internal.put_off_hints(array(
-      select u from unnest(hints) as u where u <> all(coalesce(understood || garbage, understood, garbage, '{}'))));
-    update bilag.export_lanes l set msg_id = null
-    where l.integration_id = any(locked) and l.integration_id <> all(held) and l.msg_id = any(understood);
+    if cardinality(hints) > coalesce(cardinality(understood), 0) + coalesce(cardinality(garbage), 0) then
+      perform bilag_internal.put_off_hints(array(
+        select u from unnest(hints) as u where u <> all(coalesce(understood || garbage, understood, garbage, '{}'))));
+    end if;
+    if exists (select from unnest(locked) as x where x <> all(held)) then
+      update bilag.export_lanes l set msg_id = null
+      where l.integration_id = any(locked) and l.integration_id <> all(held) and l.msg_id = any(understood);
+    end if;
   end if;
   if cardinality(held) = 0 then
     return;

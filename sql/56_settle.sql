@@ -162,8 +162,9 @@ end $$;
 comment on function bilag_internal.settle_items(jsonb) is 'Applies outcomes to their items: guarded by attempt and state, in order of id.';
 
 create or replace function bilag_internal.book(item_ids bigint[]) returns void
-language sql volatile security definer set search_path = pg_catalog, pg_temp
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
 as $$
+begin
   insert into bilag.export_lines (item_id, line_no, org_id, account_code, amount, currency, vat_code, description, dimensions, subledger)
   select i.id, x."lineNo", i.org_id, x.account, x.amount, i.currency, x."vatCode", x.description, coalesce(x.dimensions, '{}'), x.subledger
   from bilag.export_items i
@@ -178,6 +179,6 @@ as $$
     where not x.booked and x.id = any(array(
       select i.claim_id from bilag.export_items i where i.id = any(item_ids) and i.books and i.reverses is null))
     order by x.id for no key update skip locked));
-$$;
+end $$;
 
 comment on function bilag_internal.book(bigint[]) is 'Writes the lines of exported items as they were booked, and marks their claims.';

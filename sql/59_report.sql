@@ -87,7 +87,7 @@ begin
   cross join bilag.installation h
   where l.integration_id = any(alive) and not coalesce(x.release, false) and h.paused_at is null
     and l.leased_at > bilag_internal.now() - interval '1 minute'  -- then the tail of the queue, so that no tenant starves another
-    and bilag_internal.lane_due(l) <= bilag_internal.now();
+    and exists (select from bilag_internal.lanes_due(array[l.integration_id]) as d where d.due_at <= bilag_internal.now());
   perform bilag_internal.release_lanes(array(select a from unnest(alive) as a where a <> all(coalesce(going_on, '{}'))));
   perform bilag_internal.wake_lanes(array(select a from unnest(lanes) as a where a <> all(coalesce(alive, '{}'))));
   if going_on is not null then

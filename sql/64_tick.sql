@@ -8,25 +8,29 @@ as $$ select bilag_internal.recognise_server() $$;
 comment on function bilag_internal.after_migrate() is 'Called by migrate: a dump of a database that no worker has met yet knows where it came from, too.';
 
 create or replace function bilag_internal.server_identity(out system_identifier text, out timeline integer, out database_oid oid, out table_oid oid)
-language sql stable security definer set search_path = pg_catalog, pg_temp
+language plpgsql stable security definer set search_path = pg_catalog, pg_temp
 as $$
+begin
   select (select c.system_identifier::text from pg_control_system() c),
     -- The timeline is in the name of the WAL file that is written; pg_control_checkpoint() learns of it only at a checkpoint.
     case when not pg_is_in_recovery() then ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::integer end,
     (select d.oid from pg_database d where d.datname = current_database()),
     -- pg_restore into the same database makes the tables anew, and the row says in which of them it lies.
     (select i.tableoid from bilag.installation i)
-$$;
+  into system_identifier, timeline, database_oid, table_oid;
+end $$;
 
 comment on function bilag_internal.server_identity() is 'Which server, which timeline, which database, which tables these are.';
 
 create or replace function bilag_internal.server_is_known() returns boolean
-language sql stable security definer set search_path = pg_catalog, pg_temp
+language plpgsql stable security definer set search_path = pg_catalog, pg_temp
 as $$
-  select (h.system_identifier, h.timeline, h.database_oid, h.table_oid)
-    is not distinct from (s.system_identifier, s.timeline, s.database_oid, s.table_oid)
-  from bilag.installation h cross join bilag_internal.server_identity() s
-$$;
+begin
+  return (
+    select (h.system_identifier, h.timeline, h.database_oid, h.table_oid)
+      is not distinct from (s.system_identifier, s.timeline, s.database_oid, s.table_oid)
+    from bilag.installation h cross join bilag_internal.server_identity() s);
+end $$;
 
 comment on function bilag_internal.server_is_known() is 'Whether this is the server that the installation last ran on: asked before anything is handed out.';
 

@@ -145,11 +145,14 @@ $$;
 comment on function bilag_internal.checks_health(uuid, uuid) is 'Whether this token is that of a live round of the integration''s organisation.';
 
 create or replace function bilag_internal.health_checks_left(out due bigint, out in_flight bigint, out next_due_at timestamptz)
-language sql stable security definer set search_path = pg_catalog, pg_temp
+language plpgsql stable security definer set search_path = pg_catalog, pg_temp set jit = off set enable_seqscan = off
 as $$
-  select count(*) filter (where r.due_at <= m.moment and coalesce(r.lease_until <= m.moment, true)),
-    count(*) filter (where r.lease_until > m.moment), min(r.due_at) filter (where r.due_at > m.moment)
-  from bilag_internal.health_rounds r cross join (select bilag_internal.now() as moment) as m
-$$;
+declare
+  moment timestamptz := bilag_internal.now();
+begin
+  due := (select count(*) from bilag_internal.health_rounds r where r.due_at <= moment and coalesce(r.lease_until <= moment, true));
+  in_flight := (select count(*) from bilag_internal.health_rounds r where r.lease_until > moment);
+  next_due_at := (select r.due_at from bilag_internal.health_rounds r where r.due_at > moment order by r.due_at limit 1);
+end $$;
 
 comment on function bilag_internal.health_checks_left() is 'Rounds due, rounds leased, and when the next becomes due.';

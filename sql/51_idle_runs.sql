@@ -1,0 +1,48 @@
+-- Most scheduled runs find nothing. Such a run ends in the claim that takes its lane, with nobody else to tell: what a run with
+-- claims needs (a lease, a job, its marks) is never written.
+
+create or replace function bilag_internal.end_idle_runs(integration_ids uuid[]) returns uuid[]
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
+as $$
+declare
+  moment timestamptz := bilag_internal.now();
+  lanes uuid[];
+  runs uuid[];
+  cutoffs timestamptz[];
+  taken_ats timestamptz[];
+  taken_claims uuid[];
+  taking uuid[];
+  ended bilag.export_runs[];
+begin
+  -- The run that each lane would take, where it is a new one. What else the lane has to do, its next hint is for.
+  select array_agg(l.integration_id), array_agg(r.id), array_agg(r.cutoff_at), array_agg(r.taken_at), array_agg(r.taken_claim)
+  into lanes, runs, cutoffs, taken_ats, taken_claims
+  from bilag.export_lanes l
+  cross join lateral (
+    select r.* from bilag.export_runs r
+    where r.integration_id = l.integration_id and r.finished_at is null and r.due_at <= moment
+    order by r.due_at, r.id limit 1
+  ) as r
+  where l.integration_id = any(integration_ids) and l.run_id is null
+    and r.status = 'queued' and not r.took_all and r.cancel_requested_at is null;
+  if lanes is null then
+    return array[]::uuid[];
+  end if;
+  taking := array(select c.integration_id from bilag_internal.candidates(lanes, cutoffs, taken_ats, taken_claims, 1) as c);
+  with idle as (
+    update bilag.export_runs r
+    set status = 'succeeded', took_all = true, started_at = moment, finished_at = moment
+    where r.id = any(runs) and r.integration_id <> all(taking)
+    returning r.*
+  )
+  select array_agg(i::bilag.export_runs), array_agg(i.integration_id) into ended, lanes from idle i;
+  if ended is null then
+    return array[]::uuid[];
+  end if;
+  perform bilag_internal.record_ends(ended);
+  perform bilag_internal.release_lanes(lanes, hint_is_used => true);
+  return lanes;
+end $$;
+
+comment on function bilag_internal.end_idle_runs(uuid[]) is
+  'Ends the runs that find no claim, and gives back their lanes, which it returns. The caller holds the lanes.';
