@@ -29,6 +29,9 @@ begin
     return array[]::uuid[];
   end if;
   taking := array(select c.integration_id from bilag_internal.candidates(lanes, cutoffs, taken_ats, taken_claims, 1) as c);
+  if cardinality(taking) = cardinality(lanes) then
+    return array[]::uuid[];
+  end if;
   with idle as (
     update bilag.export_runs r
     set status = 'succeeded', took_all = true, started_at = moment, finished_at = moment

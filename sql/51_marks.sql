@@ -11,7 +11,7 @@ declare
   batch bigint[];
   marked bigint[];
 begin
-  select array_agg(p.id) into batch
+  select coalesce(array_agg(p.id), '{}') into batch
   from bilag.export_runs r
   join bilag.integration_types t on t.integration_type = r.integration_type
   cross join lateral (
