@@ -12,7 +12,7 @@ insert into bilag.reasons (reason_code, applies_to, sentence, what_to_do) values
   ('subledger_unknown', 'claim', 'The accounting system does not know subledger {code}.', 'Create it there or correct claimant_reference; then retry_export.'),
   ('vat_code_unknown', 'claim', 'The accounting system does not know VAT code {code}.', 'Correct vat_code of the mapping; the next export takes the claim.'),
   ('dimension_unknown', 'claim', 'The accounting system does not know dimension value {code}.', 'Create the value there or correct the dimensions.'),
-  ('dimension_unsupported', 'claim', 'This accounting system has no dimension named {dimension}.', 'Correct the dimensions of the mapping or of the line.'),
+  ('dimension_unsupported', 'claim', 'This accounting system has no dimension named {dimension}.', 'Correct the dimensions of the mapping or of the line, or say in the settings where it goes.'),
   ('does_not_fit', 'claim', 'The file format has no room for {field} {value}: {limit}.', 'Correct it in the mapping, the settings or the claim; then retry_export.'),
   ('file_full', 'claim', 'The file of the run is full.', 'retry_export writes the rest to another file.'),
   ('text_altered', 'claim', 'Booked, but the file format could not hold all of the text: {message}', 'Nothing; export_report has the whole text.'),
