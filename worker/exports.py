@@ -50,6 +50,7 @@ class Exports:
     async def perform(self, tally: Tally, lease: Lease) -> None:
         """Do one job; every item's outcome is in the tally, whether or not this returns."""
         job = tally.job
+        it: _Invocation | None = None
         try:
             it = _Invocation(self, tally, lease, self.load(job["integrationType"]))
             await {"post": it.post, "find": it.find, "confirm": it.confirm, "reconcile": it.reconcile}[job["kind"]]()
@@ -57,7 +58,7 @@ class Exports:
             telemetry.info("write.not_begun", message=str(reason), lane=job["lane"])
             tally.release = True
         except BilagError as error:
-            tally.failure = failure_of(error, job, attempt=1)
+            tally.failure = failure_of(error, job, it.tries if it else 0)
 
 
 class _Invocation:
@@ -71,7 +72,7 @@ class _Invocation:
         self._call = call_of(job, adapter, shared.client, shared.credentials(UUID(job["token"])))
         self._found: Sequence[Finding] | None = None
         self._looked = self._refrained = False
-        self._tries = 0
+        self.tries = 0
 
     async def post(self) -> None:
         options = self._options(self._shared.longest_write - _GUARD_SECONDS)
@@ -82,7 +83,7 @@ class _Invocation:
         except Refused as error:
             await self._settle_refusal(error)
         except BilagError as error:
-            self._tally.failure = failure_of(error, self._job, self._tries)
+            self._tally.failure = failure_of(error, self._job, self.tries)
             if error.executed is Executed.NO:
                 self._tally.writing = False
             else:
@@ -111,7 +112,7 @@ class _Invocation:
         try:
             findings = await self._read(ask, operation)
         except BilagError as error:
-            self._tally.failure = failure_of(error, self._job, self._tries)
+            self._tally.failure = failure_of(error, self._job, self.tries)
             return
         self._settle([meaning(finding) for finding in findings])
 
@@ -192,9 +193,8 @@ class _Invocation:
 
     def _log(self, operation: str) -> Callable[[Attempt], None]:
         def record(attempt: Attempt) -> None:
-            if self._refrained:
-                return
-            self._tries = attempt.number
-            self._shared.attempts.record(row_of(self._job, operation, attempt))
+            if not self._refrained:
+                self.tries = attempt.number
+                self._shared.attempts.record(row_of(self._job, operation, attempt))
 
         return record

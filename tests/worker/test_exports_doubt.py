@@ -138,6 +138,7 @@ async def test_a_refusal_that_cannot_be_looked_into_rejects_nothing(desk: Desk) 
     assert await desk.do() == ["unknown", "unknown"]
     assert desk.failure is not None
     assert desk.failure["error"]["httpStatus"] == 503
+    assert desk.failure["error"]["attempt"] == 4, "of the look-up, which failed in the end"
 
 
 @pytest.mark.parametrize("kind", ["find", "confirm", "reconcile"])
