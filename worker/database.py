@@ -45,14 +45,13 @@ TAKE_WEBHOOKS = """select event from bilag_internal.take_webhooks(%s::uuid, %s::
 SETTLE_WEBHOOKS = """select bilag_internal.settle_webhooks(%s::uuid, %s::jsonb)"""
 TICK = """select bilag_internal.tick()"""
 WORK_LEFT = """select bilag_internal.work_left(%s::text[])"""
-ACT_AS_LOGIN = """select set_config('statement_timeout', %s, true),
-  set_config('idle_in_transaction_session_timeout', %s, true)"""
-ACT_AS_WORKER = f"""{ACT_AS_LOGIN}, set_config('role', 'bilag_worker', true)"""
+ACT_AS_LOGIN = "set local statement_timeout = {milliseconds:.0f}"
+ACT_AS_WORKER = f"{ACT_AS_LOGIN}; set local role bilag_worker"
+UNLESS_FROZEN = "set local idle_in_transaction_session_timeout = '10s'"
+"""How long a worker that was frozen between a statement and its commit may keep others from what it locked."""
 
 _STATEMENT_SECONDS = 15.0
 _SPARE_SECONDS = 5.0
-IDLE = "10s"
-"""How long a worker that was frozen between a statement and its commit may keep others from what it locked."""
 _CONNECTION_GONE = ("08", "57", "25P03")
 Job = dict[str, Any]
 Values = Sequence[Any]
@@ -142,7 +141,7 @@ class Database:
         """Send one statement in a transaction of its own; the first column of every row."""
         send = _bound if any(isinstance(value, Document) for value in values) else _in_one_message
         async with self._session(statement, within) as session:
-            cursor = await send(session, self._act, (f"{within * 1000:.0f}ms", IDLE), statement, values)
+            cursor = await send(session, self._act.format(milliseconds=within * 1000), statement, values)
             return [row[0] for row in await cursor.fetchall()]
 
     @asynccontextmanager
@@ -161,16 +160,17 @@ class Database:
             raise refusal(error) from error
 
 
-async def _in_one_message(session: Session, act: str, limits: Values, statement: str, values: Values) -> Cursor:
+async def _in_one_message(session: Session, act: str, statement: str, values: Values) -> Cursor:
     cursor = psycopg.AsyncClientCursor(session)
-    await cursor.execute(f"{act}; {statement}", (*limits, *values))
-    cursor.nextset()
+    await cursor.execute(f"{act}; {statement}", values)
+    while cursor.nextset():
+        pass
     return cursor
 
 
-async def _bound(session: Session, act: str, limits: Values, statement: str, values: Values) -> Cursor:
+async def _bound(session: Session, act: str, statement: str, values: Values) -> Cursor:
     async with session.transaction():
-        await session.execute(act, limits)
+        await session.execute(f"{act}; {UNLESS_FROZEN}")
         return await session.execute(statement, values)
 
 

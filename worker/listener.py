@@ -81,6 +81,7 @@ class Listener:
             async for note in connection.notifies(timeout=left, stop_after=1):
                 if note.channel == WAKE_CHANNEL:
                     (self._soon if note.payload == SOON else self._wake)()
+                    await asyncio.sleep(0)  # who was woken goes first
                 elif note.channel == until:
                     return True
         return False

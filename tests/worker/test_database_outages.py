@@ -65,7 +65,7 @@ async def work():
         print(error)
     await worker.close()
 
-database.IDLE = "500ms"
+database.UNLESS_FROZEN = database.UNLESS_FROZEN.replace("10s", "500ms")
 execute, psycopg.AsyncCursor.execute = psycopg.AsyncCursor.execute, freeze
 asyncio.run(work())
 """

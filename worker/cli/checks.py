@@ -14,7 +14,7 @@ from worker import adapters
 from worker.cli import checks_members, checks_secrets, checks_webhook
 from worker.cli.connections import connected
 from worker.cli.told import Told, sentence
-from worker.database import ACT_AS_WORKER, HELLO, IDLE
+from worker.database import ACT_AS_WORKER, HELLO
 from worker.settings import Settings, SettingsError
 from worker.version import CONTRACT, bilag_version
 from worker.watchman import STALE_SECONDS
@@ -61,7 +61,7 @@ def _clock(settings: Settings) -> str:
 
 def _role(settings: Settings) -> str:
     with connected(settings.worker_url) as connection:
-        connection.execute(ACT_AS_WORKER, ("10s", IDLE))
+        connection.execute(ACT_AS_WORKER.format(milliseconds=10_000))
         return f"{connection.info.user} may act as bilag_worker"
 
 
@@ -69,7 +69,7 @@ def _hello(settings: Settings) -> dict[str, Any]:
     """What the database says to a worker like this one; rolled back, so that no such worker is seen."""
     me = (uuid4(), socket.gethostname(), os.getpid(), bilag_version(), CONTRACT, settings.environment)
     with connected(settings.worker_url) as connection:
-        connection.execute(ACT_AS_WORKER, ("10s", IDLE))
+        connection.execute(ACT_AS_WORKER.format(milliseconds=10_000))
         ((said,),) = connection.execute(HELLO, me).fetchall()
         return dict(said)
 
