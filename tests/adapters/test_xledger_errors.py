@@ -113,7 +113,7 @@ async def test_json_that_is_no_graphql_answer_leaves_a_write_in_doubt(
     assert (await failed(xledger)).executed is Executed.UNKNOWN
 
 
-@pytest.mark.parametrize("status", [200, 400, 409, 418, 422, 500, 502, 504])
+@pytest.mark.parametrize("status", [200, 302, 400, 409, 418, 422, 500, 502, 504])
 @pytest.mark.parametrize("body", ["<html>maintenance</html>", "", '{"status": "down"}'])
 async def test_whoever_answers_without_graphql_is_not_xledger_and_proves_nothing(
     xledger: Vendor, erp: XledgerFake, status: int, body: str

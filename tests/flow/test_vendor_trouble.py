@@ -33,28 +33,6 @@ def test_a_missing_credential_pauses_with_an_alert_and_setting_one_resumes(
 
 
 @story()
-def test_a_token_that_is_revoked_in_the_middle_leaves_nothing_in_doubt_and_the_next_one_books_the_rest(
-    here: Installation, erp: XledgerFake
-) -> None:
-    erp.unauthorized_status = 200
-    here.small_batches(5)
-    org = here.organisation(claims=20)
-    erp.latency = 0.2
-    run = org.request()
-    here.worker()
-    org.until_state("accepted", 5)
-    entity = erp.owner_of(org.token)
-    erp.revoke_token(org.token)
-    until("the alert is open", lambda: "credential" in here.alerts())
-    assert "in_doubt" not in org.states().values()
-    org.token = f"another-{org.token}"
-    erp.issue_token(org.token, entity)
-    here.give_credential(org)
-    assert org.until_ended(run)["status"] == "succeeded"
-    assert here.verdict().is_right
-
-
-@story()
 def test_an_expired_credential_fails_before_anything_is_sent_and_says_so(here: Installation, erp: XledgerFake) -> None:
     org = here.organisation(claims=5)
     here.database.sql("update bilag.integration_config set credential_expires_at = now() - interval '1 minute'")
@@ -134,27 +112,6 @@ def test_an_account_that_the_system_does_not_know_rejects_only_its_vouchers(
         "select distinct reason_code, reason_params ->> 'code' from bilag.claim_exports where state = 'rejected'"
     )
     assert reasons == [("account_unknown", "9999")]
-
-
-@story()
-def test_one_bad_voucher_of_five_hundred_that_the_system_does_not_name_costs_at_most_twenty_calls(
-    here: Installation, erp: XledgerFake
-) -> None:
-    """A look-up is one call, though what is not there is looked for in two requests."""
-    erp.unwanted_text = "Bort!"
-    org = here.organisation(claims=125)
-    org.claim("C-0000", Line("Taxi", "1.00", description=erp.unwanted_text))
-    org.approve(374, "D")
-    run = org.request()
-    here.worker()
-    status = org.until_ended(run)
-    assert (status["status"], status["claims"]["exported"]) == ("partially_succeeded", 499)
-    assert {number for number, state in org.states().items() if state == "rejected"} == {"C-0000"}
-    assert here.verdict().is_right
-    calls = here.database.value(
-        "select count(*) from bilag.integration_run_logs where operation in ('post', 'find') and org_id = %s", org.id
-    )
-    assert calls <= 20, calls
 
 
 @story()

@@ -128,7 +128,7 @@ def _body(answer: Answer) -> Mapping[str, Any]:
     if is_graphql and isinstance(body.get("data"), Mapping | None):
         return cast("Mapping[str, Any]", body)
     write = look_up(answer.status).write
-    if answer.status < 300 or (write.answered and write.executed is Executed.UNKNOWN):
+    if answer.status < 400 or (write.answered and write.executed is Executed.UNKNOWN):
         raise answer.failure(Fault.NOT_JSON, f"HTTP {answer.status}, and the answer is not a GraphQL answer")
     raise answer.error()
 
