@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from typing import LiteralString
 from uuid import uuid4
 
@@ -117,6 +118,33 @@ def test_what_waits_for_its_place_is_chained_by_the_next_tick(
     actions = org.database.sql("select action from bilag.bufdir_export_audit_log order by sequence")
     assert actions == [("run.requested",), ("typing",), ("run.succeeded",)]
     assert database.value("select count(*) from bilag_internal.audit_waiting") == 0
+
+
+def test_what_waited_keeps_its_own_time_login_and_person(bilag: Bilag, org: Organisation, worker: FakeWorker) -> None:
+    person = org.member()
+    org.claim("C-1")
+    run = org.request()
+    job = worker.claim_one()
+    with two_sessions(bilag.database) as (typing, _):
+        typing.run(AUDIT, org.id, "typing")
+        worker.settle(job)
+        typing.commit()
+    org.database.sql("update bilag_internal.audit_waiting set acted_as = 'bilag_worker_17'")
+    bilag.advance(minutes=10)
+    with bilag.database.as_user(person) as connection:
+        connection.execute("select bilag.pause_integration(%s, 'xledger', 'stocktaking')", [org.id])
+    login = bilag.database.value("select session_user::text")
+    links = bilag.database.sql(
+        "select action, acted_as, user_id, bilag_internal.now() - occurred_at from bilag.bufdir_export_audit_log"
+        " where action in ('run.succeeded', 'integration.paused') and coalesce(run_id, %s) = %s order by sequence",
+        run,
+        run,
+    )
+    assert links == [
+        ("run.succeeded", "bilag_worker_17", None, timedelta(minutes=10)),
+        ("integration.paused", login, person, timedelta(0)),
+    ]
+    assert verdict(org) is None
 
 
 def test_chains_of_different_organisations_do_not_wait_for_each_other(bilag: Bilag, org: Organisation) -> None:
