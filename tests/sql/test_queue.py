@@ -7,6 +7,7 @@ from typing import Any, LiteralString
 from tests.fix_bilag import Bilag, Organisation
 from tests.fix_postgres import Database
 from tests.sql.fake_worker import FakeWorker
+from tests.sql.sessions import two_sessions
 
 SEND: LiteralString = "select pgmq.send('bilag_exports', %s::jsonb)"
 
@@ -102,6 +103,46 @@ def test_a_message_for_a_lane_that_does_not_exist_is_set_aside(bilag: Bilag, wor
     )
     worker.claim()
     assert dead(bilag.database) == [("lane_unknown", message)]
+
+
+def test_the_hint_of_a_lane_that_somebody_holds_keeps_nobody_behind_it(bilag: Bilag, worker: FakeWorker) -> None:
+    held, behind = bilag.organisation("Held"), bilag.organisation("Behind")
+    for org in (held, behind):
+        org.claim("C-1")
+        org.request()
+    with two_sessions(bilag.database) as (person, _):
+        person.run("select from bilag.export_lanes where org_id = %s for update", held.id)
+        assert worker.claim(slots=1) == []
+        (job,) = worker.claim(slots=1)
+        assert job["orgId"] == str(behind.id)
+        person.commit()
+    bilag.database.sql("update pgmq.q_bilag_exports set vt = clock_timestamp()")  # five seconds later
+    (job,) = worker.claim(slots=1)
+    assert job["orgId"] == str(held.id)
+
+
+def test_a_hint_that_led_to_nothing_yet_is_sent_again_when_there_is_work(org: Organisation, worker: FakeWorker) -> None:
+    org.claim("C-1")
+    org.request()
+    org.database.sql("select bilag.pause_integration(%s, 'xledger', 'stocktaking')", org.id)
+    assert worker.claim() == []
+    assert queued(org.database) == 0
+    org.database.sql("select bilag.resume_integration(%s, 'xledger')", org.id)
+    assert queued(org.database) == 1
+    assert worker.claim_one()["kind"] == "post"
+
+
+def test_lanes_with_a_hint_leave_the_other_hands_to_those_without(bilag: Bilag, worker: FakeWorker) -> None:
+    waiting, told = bilag.organisation("Waiting"), bilag.organisation("Told")
+    waiting.claim("C-1")
+    waiting.request()
+    worker.settle(worker.claim_one(), "unknown")  # it is looked up later, of which the table alone tells
+    told.claim("C-1")
+    told.request()
+    bilag.advance(minutes=1)
+    assert queued(bilag.database) == 1
+    jobs = worker.claim(slots=2)
+    assert {(job["orgId"], job["kind"]) for job in jobs} == {(str(waiting.id), "find"), (str(told.id), "post")}
 
 
 def test_the_queues_are_there_and_empty(catalogue: Database) -> None:
