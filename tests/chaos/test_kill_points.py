@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import LiteralString
+
 from dev.fakes import XledgerFake
 from tests.chaos.obstacles import HEARTBEATS, ITEMS, RUN, SCHEDULES, SECRETS, WRITE, locked, ready, stuck_in
 from tests.flow.installation import Installation
@@ -9,6 +11,9 @@ from tests.flow.patience import until
 from tests.flow.stories import story
 
 CLAIMS = 12
+SESSIONS: LiteralString = (
+    "select count(*) from pg_stat_activity where datname = current_database() and application_name = 'bilag worker'"
+)
 
 
 def finished_by_another(here: Installation, booked: int = CLAIMS) -> None:
@@ -137,7 +142,9 @@ def test_killed_while_it_rescues_what_another_dead_worker_left(here: Installatio
 def test_killed_during_the_tick_that_it_took_over_from_pg_cron(here: Installation, erp: XledgerFake) -> None:
     org = here.organisation(claims=CLAIMS)
     unlucky = ready(here)
-    unlucky.kill()  # not frozen: it may be in the middle of a tick, and would hold the row that is changed next
+    unlucky.kill()
+    # The server ends what it was asked, a tick perhaps, though nobody hears the answer.
+    until("its sessions are over", lambda: not here.database.value(SESSIONS))
     here.database.sql("update bilag.installation set ticked_at = null")
     org.request()
     here.database.sql("select pgmq.purge_queue('bilag_exports')")
