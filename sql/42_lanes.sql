@@ -69,7 +69,7 @@ end $$;
 comment on function bilag_internal.wake_lanes(uuid[], boolean) is
   'Finds out when lanes have work and sends a hint for each that has it now and no worker. Without patience it leaves lanes that somebody holds to the next tick.';
 
-create or replace function bilag_internal.release_lanes(integration_ids uuid[], hint_is_used boolean default false) returns void
+create or replace function bilag_internal.release_lanes(integration_ids uuid[]) returns void
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
 as $$
 declare
@@ -85,16 +85,15 @@ begin
     array_agg(x.due_at order by x.is_ready desc, x.due_at, x.integration_id), count(*) filter (where x.is_ready)
   into integration_ids, times, ready
   from (
-    select d.integration_id, d.due_at, coalesce(d.due_at <= moment and (hint_is_used or not d.has_hint), false) as is_ready
+    select d.integration_id, d.due_at, coalesce(d.due_at <= moment, false) as is_ready
     from bilag_internal.lanes_due(integration_ids) as d
   ) as x;
   sent := bilag_internal.send_hints(integration_ids[:ready]);
   update bilag.export_lanes l
   set lease_token = null, lease_until = null, leased_at = null, leased_by = null, deliver_until = null, deliveries = 0,
-    due_at = d.due_at, msg_id = coalesce(d.msg_id, case when not hint_is_used then l.msg_id end)
+    due_at = d.due_at, msg_id = d.msg_id  -- the hint that led to the lease is used up
   from unnest(integration_ids, times, sent) as d (integration_id, due_at, msg_id)
   where l.integration_id = d.integration_id;
 end $$;
 
-comment on function bilag_internal.release_lanes(uuid[], boolean) is
-  'Gives leases back and sends the hint for what is next, also where the lane still names the hint that led to it.';
+comment on function bilag_internal.release_lanes(uuid[]) is 'Gives leases back and sends the hint for what is next.';

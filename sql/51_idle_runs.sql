@@ -43,7 +43,7 @@ begin
     return array[]::uuid[];
   end if;
   perform bilag_internal.record_ends(ended);
-  perform bilag_internal.release_lanes(lanes, hint_is_used => true);
+  perform bilag_internal.release_lanes(lanes);
   return lanes;
 end $$;
 

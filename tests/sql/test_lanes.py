@@ -90,6 +90,16 @@ def test_one_lane_has_at_most_one_message(org: Organisation) -> None:
     assert messages(org.database) == [{"integration_id": ids[0][0]}]
 
 
+def test_a_lane_in_a_workers_hands_gets_no_message(org: Organisation, worker: FakeWorker) -> None:
+    org.claim("C-1")
+    org.request()
+    job = worker.claim_one()
+    org.request(key="meanwhile")
+    assert org.database.value("select count(*) from pgmq.q_bilag_exports") == 0
+    worker.settle(job, release=True)
+    assert org.database.value("select count(*) from pgmq.q_bilag_exports") == 1
+
+
 def test_runs_of_one_lane_follow_each_other(bilag: Bilag, org: Organisation, worker: FakeWorker) -> None:
     runs = []
     for n in range(3):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import pytest
 
 from tests.fix_bilag import Bilag, Organisation
@@ -61,6 +63,46 @@ def test_a_run_between_two_pieces_that_is_cancelled_takes_no_more(
     bilag.database.sql("select bilag.cancel_export(%s)", big["runId"])
     worker.work()
     assert len(crowd[7].states()) == 100
+
+
+def test_a_piece_of_which_everything_is_rejected_is_followed_by_the_next_one(
+    bilag: Bilag, org: Organisation, worker: FakeWorker
+) -> None:
+    org.database.sql(
+        "insert into bilag.expense_claims (org_id, claim_number, status, currency)"
+        " select %s, 'USD-' || n, 'approved', 'USD' from generate_series(1, 3050) as n",
+        org.id,
+    )
+    bilag.advance(minutes=1)
+    org.claim("C-1")
+    org.request()
+    worker.work()
+    assert org.states()["C-1"] == "exported"
+    assert org.database.value("select count(*) from bilag.export_items where state = 'rejected'") == 3050
+
+
+def test_runs_that_start_together_keep_each_its_own_period(bilag: Bilag, worker: FakeWorker) -> None:
+    ends = {bilag.organisation(str(day)): date(2026, 3, day) for day in (5, 9, 7)}
+    for org, end in ends.items():
+        org.configure(posting_date="period_end")
+        org.claim("C-1")
+        org.request(end)
+    assert len(worker.claim(3)) == 3
+    posted = dict(bilag.database.sql("select org_id, posting_date from bilag.export_items"))
+    assert posted == {org.id: end for org, end in ends.items()}
+
+
+def test_beside_a_claim_that_somebody_holds_the_others_keep_the_runs_period(
+    database: Database, org: Organisation, worker: FakeWorker
+) -> None:
+    org.configure(posting_date="period_end")
+    org.claim("C-1")
+    org.claim("C-2")
+    org.request(date(2026, 3, 9))
+    with two_sessions(database) as (person, _):
+        person.run("select 1 from bilag.expense_claims where claim_number = 'C-1' for update")
+        worker.claim_one()
+        assert database.sql("select posting_date from bilag.export_items") == [(date(2026, 3, 9),)]
 
 
 def test_a_claim_that_somebody_holds_for_a_moment_goes_with_the_same_run(

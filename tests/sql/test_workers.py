@@ -94,6 +94,18 @@ def test_progress_gives_a_delivery_its_time_again(bilag: Bilag, org: Organisatio
     assert org.database.value("select lease_until from bilag.export_lanes") == NOON + timedelta(seconds=200)
 
 
+def test_a_lease_that_a_tick_has_ended_is_in_nobodys_flight(
+    bilag: Bilag, org: Organisation, worker: FakeWorker
+) -> None:
+    org.claim("C-1")
+    org.request()
+    worker.claim_one()
+    bilag.advance(minutes=5)
+    worker.tick()
+    (said,) = worker.call("select bilag_internal.work_left()")
+    assert (said["due"], said["inFlight"]) == (1, 0)
+
+
 def test_work_left_counts_what_a_draining_worker_waits_for(bilag: Bilag, org: Organisation, worker: FakeWorker) -> None:
     def left() -> tuple[int, int, str | None]:
         (said,) = worker.call("select bilag_internal.work_left()")
