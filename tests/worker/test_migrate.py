@@ -112,6 +112,29 @@ def test_what_was_changed_by_hand_is_drift_until_it_is_migrated_back(
     assert empty_database.sql(states) == before
 
 
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "intervalstyle = 'sql_standard'", "datestyle = 'SQL, DMY'", "timezone = 'Asia/Kolkata'",
+        "extra_float_digits = -5", "quote_all_identifiers = on", "bytea_output = 'escape'",
+    ],
+)  # fmt: skip
+def test_how_a_session_shows_things_is_no_drift(source: Source, empty_database: Database, setting: str) -> None:
+    source.room(
+        "10_a.sql",
+        """
+        create or replace view bilag.v as select id, interval '2 days 03:00' as i, 0.1::float8 as f,
+          timestamptz '2026-02-03 04:05+00' as t, date '2026-02-03' as d, '\\xff'::bytea as b, 'a\b'::text as s
+        from bilag.claims;
+    """,
+    )
+    source.migrate(empty_database)
+    name = empty_database.value("select current_database()")
+    empty_database.connect().execute(f'alter database "{name}" set {setting}'.encode())
+    assert source.migrate(empty_database, check=True).drift == ()
+    assert not source.migrate(empty_database).verbs_applied
+
+
 def test_other_roles_privileges_are_no_drift(source: Source, empty_database: Database) -> None:
     source.room("10_a.sql", "create or replace view bilag.v as select id from bilag.claims;")
     source.migrate(empty_database)

@@ -84,7 +84,14 @@ def test_it_tries_again_until_the_lock_is_free(source: Source, migrated: Databas
     assert migrated.value("select qual from pg_policies") == "(id > 1)"
 
 
-def test_of_many_at_once_one_migrates_and_the_others_find_it_done(source: Source, empty_database: Database) -> None:
+@pytest.mark.parametrize("isolation", ["read committed", "repeatable read"])
+def test_of_many_at_once_one_migrates_and_the_others_find_it_done(
+    source: Source, empty_database: Database, isolation: str
+) -> None:
+    name = empty_database.value("select current_database()")
+    empty_database.connect().execute(
+        f"alter database \"{name}\" set default_transaction_isolation = '{isolation}'".encode()
+    )
     source.room("10_claims.sql", ROOM)
     together = threading.Barrier(4)
 

@@ -27,7 +27,12 @@ _SETTINGS = """
            set_config('statement_timeout', '15min', true),
            set_config('idle_in_transaction_session_timeout', '0', true),
            set_config('check_function_bodies', 'off', true),
-           set_config('search_path', 'pg_catalog, pg_temp', true)
+           set_config('search_path', 'pg_catalog, pg_temp', true),
+           -- How the catalogue shows constants and names, wherever it is read from.
+           set_config('standard_conforming_strings', 'on', true), set_config('quote_all_identifiers', 'off', true),
+           set_config('intervalstyle', 'postgres', true), set_config('datestyle', 'ISO, MDY', true),
+           set_config('timezone', 'UTC', true), set_config('extra_float_digits', '1', true),
+           set_config('bytea_output', 'hex', true)
 """
 
 _HOLDERS = """
@@ -79,6 +84,8 @@ def connect(dsn: str) -> Connection:
     except psycopg.Error as error:
         place = f"{where.get('host') or 'the local socket'}:{where.get('port') or 5432}"
         raise MigrationError(f"The database at {place} cannot be reached: {first_line(error)}.") from None
+    # Whoever waited for the lock must see what its holder did, whatever the database's default is.
+    connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
     version = connection.info.server_version // 10000
     if version < OLDEST:
         connection.close()

@@ -33,7 +33,11 @@ create extension if not exists supabase_vault;
 
 _SETTINGS = """\
 -- Written by `bilag migrate --to`; run as a whole in one transaction, as `supabase db push` does.
-select set_config('search_path', 'pg_catalog, pg_temp', true), set_config('check_function_bodies', 'off', true);
+select set_config('search_path', 'pg_catalog, pg_temp', true), set_config('check_function_bodies', 'off', true),
+  set_config('standard_conforming_strings', 'on', true), set_config('quote_all_identifiers', 'off', true),
+  set_config('intervalstyle', 'postgres', true), set_config('datestyle', 'ISO, MDY', true),
+  set_config('timezone', 'UTC', true), set_config('extra_float_digits', '1', true),
+  set_config('bytea_output', 'hex', true);
 
 """
 
