@@ -54,6 +54,15 @@ def test_a_server_that_does_not_answer(shell: Shell, monkeypatch: pytest.MonkeyP
     assert "DATABASE_URL" in mend
 
 
+def test_transactions_that_see_an_old_state(doctor: Doctor, database: Installed) -> None:
+    name = database.value("select current_database()")
+    setting = "default_transaction_isolation = 'repeatable read'"
+    database.connect().execute(f'alter database "{name}" set {setting}'.encode())
+    sentence, mend = doctor.finds()["isolation"]
+    assert "Transactions begin as repeatable read here" in sentence
+    assert "alter database" in mend
+
+
 def test_a_database_that_nobody_migrated(
     shell: Shell, empty_database: Installed, monkeypatch: pytest.MonkeyPatch
 ) -> None:

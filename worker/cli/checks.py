@@ -50,6 +50,14 @@ def _server(settings: Settings) -> str:
         return f"Postgres {version}, as {connection.info.user} in {connection.info.dbname}"
 
 
+def _isolation(settings: Settings) -> str:
+    with connected(settings.worker_url) as connection:
+        ((level,),) = connection.execute("select current_setting('default_transaction_isolation')").fetchall()
+        if level != "read committed":
+            raise Told(f"Transactions begin as {level} here; who waits for a lane must see what its holder did.")
+        return level
+
+
 def _clock(settings: Settings) -> str:
     with connected(settings.worker_url) as connection:
         ((there,),) = connection.execute("select extract(epoch from clock_timestamp())").fetchall()
@@ -129,6 +137,11 @@ def _adapters(_settings: Settings) -> str:
 
 _CHECKS: tuple[tuple[str, str, Callable[[Settings], str]], ...] = (
     ("server", "Check DATABASE_URL, and that Postgres runs.", _server),
+    (
+        "isolation",
+        "Set default_transaction_isolation to read committed, by alter role or alter database.",
+        _isolation,
+    ),
     ("clock", "Synchronise the clocks (NTP).", _clock),
     ("role", "grant bilag_worker to the login of DATABASE_URL; run bilag migrate first.", _role),
     ("vault", "See the sentence; docs/operations.md says where the root key belongs.", checks_secrets.vault),
