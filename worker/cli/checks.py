@@ -55,7 +55,7 @@ def _isolation(settings: Settings) -> str:
         ((level,),) = connection.execute("select current_setting('default_transaction_isolation')").fetchall()
         if level != "read committed":
             raise Told(f"Transactions begin as {level} here; who waits for a lane must see what its holder did.")
-        return level
+        return str(level)
 
 
 def _clock(settings: Settings) -> str:
