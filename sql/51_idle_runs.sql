@@ -14,7 +14,7 @@ declare
   taking uuid[];
   ended bilag.export_runs[];
 begin
-  -- The run that each lane would take, where it is a new one. What else the lane has to do, its next hint is for.
+  -- The run that each lane would take, where it is a new one and nothing is to be looked at first.
   select array_agg(l.integration_id), array_agg(r.id), array_agg(r.cutoff_at), array_agg(r.taken_at), array_agg(r.taken_claim)
   into lanes, runs, cutoffs, taken_ats, taken_claims
   from bilag.export_lanes l
@@ -24,7 +24,9 @@ begin
     order by r.due_at, r.id limit 1
   ) as r
   where l.integration_id = any(integration_ids) and l.run_id is null
-    and r.status = 'queued' and not r.took_all and r.cancel_requested_at is null;
+    and r.status = 'queued' and not r.took_all and r.cancel_requested_at is null
+    -- What a look proves absent goes with the run that comes next, which must not be over by then.
+    and not exists (select from bilag.export_items i where i.integration_id = l.integration_id and i.next_look_at <= moment);
   if lanes is null then
     return array[]::uuid[];
   end if;

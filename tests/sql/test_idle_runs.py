@@ -62,15 +62,24 @@ def test_each_of_several_ends_in_a_claim_of_its_own(org: Organisation, worker: F
     assert hints(org) == 0
 
 
-def test_a_look_that_is_due_beside_it_is_made_next(bilag: Bilag, org: Organisation, worker: FakeWorker) -> None:
+def test_a_look_that_is_due_comes_first_and_what_it_frees_goes_with_the_run(
+    bilag: Bilag, org: Organisation, worker: FakeWorker
+) -> None:
     org.claim("C-1")
-    org.request()
-    worker.settle(worker.claim_one(), "unknown")
+    lost = org.request()
+    job = worker.claim_one()
+    worker.settle(job, "unknown")
+    org.database.sql("select bilag.cancel_export(%s)", lost)
     run = org.request()
-    bilag.advance(minutes=1)
-    assert claim_once(worker) == [None]
-    assert statuses(org, run) == ["succeeded"]
-    assert worker.claim_one()["kind"] == "find"
+    bilag.advance(minutes=10)
+    worker.tick()
+    look = worker.claim_one()
+    assert look["kind"] == "find"
+    assert statuses(org, run) == ["queued"]
+    worker.settle(look, "absent", release=True)
+    worker.work()
+    assert org.states() == {"C-1": "exported"}
+    assert org.database.value("select run_id from bilag.export_items where state = 'exported'") == run
 
 
 def test_what_the_lane_had_begun_goes_on_first(bilag: Bilag, org: Organisation, worker: FakeWorker) -> None:
