@@ -3,10 +3,11 @@
 Each call is one short transaction, as the role ``bilag_worker``. What holds ids and numbers alone goes as one message
 of the simple protocol: its statements are one transaction, none is executed after one that failed, and the database
 waits for this process at no point of it. What holds documents (reports, attempts) goes with bound parameters, so that
-no error writes them into the server's log; that takes four messages. Nothing here needs session state, so a transaction
-pooler works: no prepared statements, ``set local`` only, and no message before the last one was answered. Two kinds of
-errors come out: an :class:`Outage` passes and the call may be tried again, a :class:`Refusal` is the database's answer
-and does not.
+no error writes them into the server's log; that takes three messages.
+
+Nothing here needs session state, so a transaction pooler works: no prepared statements, ``set local`` only, and no
+message before the last one was answered. Two kinds of errors come out: an :class:`Outage` passes and the call may be
+tried again, a :class:`Refusal` is the database's answer and does not.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from uuid import UUID
 import psycopg
 from psycopg import errors
 from psycopg.conninfo import conninfo_to_dict
+from psycopg.pq import TransactionStatus
 
 from worker.connecting import Outage, Refusal, conninfo, first_line, refusal
 from worker.redaction import scrub_value
@@ -169,9 +171,15 @@ async def _in_one_message(session: Session, act: str, statement: str, values: Va
 
 
 async def _bound(session: Session, act: str, statement: str, values: Values) -> Cursor:
-    async with session.transaction():
-        await session.execute(f"{act}; {UNLESS_FROZEN}")
-        return await session.execute(statement, values)
+    try:
+        await session.execute(f"begin; {act}; {UNLESS_FROZEN}")
+        cursor = await session.execute(statement, values)
+        await session.commit()
+    except psycopg.Error:
+        if session.info.transaction_status == TransactionStatus.INERROR:
+            await session.rollback()
+        raise
+    return cursor
 
 
 def _jsonb(value: Any) -> Document:

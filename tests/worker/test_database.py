@@ -19,7 +19,7 @@ from worker.version import CONTRACT
 pytestmark = pytest.mark.anyio
 
 WAYS = ("a word", Document('"a document"'))
-"""What goes as one message, and what is bound in a transaction of four."""
+"""What goes as one message, and what is bound in a transaction of three."""
 
 
 async def test_a_job_goes_round_from_hello_to_settled(org: Organisation, opened: Opened) -> None:
@@ -172,6 +172,16 @@ async def test_a_call_is_undone_as_a_whole_when_it_fails(database: Installed, op
             await worker._call("select public.keep(%s), %s::text", (0, word))
         assert await worker._call("select public.keep(%s), %s::text", (1, word)) == [1]
     assert database.sql("select n from public.kept") == [(1,), (1,)]
+
+
+async def test_a_refusal_costs_no_session(database: Installed, opened: Opened) -> None:
+    worker = await opened(database.dsn)
+    asked = "select pg_backend_pid() / %s, %s::text"
+    (before,) = await worker._call(asked, (1, WAYS[0]))
+    for word in WAYS:
+        with pytest.raises(Refusal, match="division by zero"):
+            await worker._call(asked, (0, word))
+        assert await worker._call(asked, (1, word)) == [before]
 
 
 @pytest.mark.parametrize("awkward", ["it's", 'a "name"', "back\\slash'", "%s %% {}", "a;b -- c", "æøå €"])
