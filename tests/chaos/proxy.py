@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import threading
 from collections.abc import Coroutine
 from types import TracebackType
@@ -12,7 +13,8 @@ from typing import Any, Self, TypeVar
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 T = TypeVar("T")
-_COMMITTED = b"COMMIT\x00"
+_COMMITTED = re.compile(rb"(?:COMMIT|SELECT \d+)\x00Z\x00\x00\x00\x05I")
+"""How the server ends a transaction: what was done last, and that it is ready and in none (it says T while in one)."""
 _PIECE = 65536
 
 
@@ -129,11 +131,14 @@ class Proxy:
             line.far.write_eof()
 
     async def _back(self, line: _Line, answers: asyncio.StreamReader) -> None:
+        tail = b""
         while piece := await answers.read(_PIECE):
-            if _COMMITTED in piece and self._is_doomed(line):
+            committed = _COMMITTED.search(tail + piece)
+            if committed and self._is_doomed(line):
                 line.cut()
                 self.cuts += 1
                 return
+            tail = b"" if committed else piece[-32:]  # the end of a transaction may come in two pieces
             line.near.write(piece)
             await line.near.drain()
         line.near.close()
