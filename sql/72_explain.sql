@@ -1,4 +1,44 @@
--- The whole story of a claim, one line per event, for the person who asks "where is my money".
+-- The whole story of a claim, one line per event, for the person who asks "where is my money"; at its end what the claim waits for.
+
+create or replace function bilag_internal.what_is_next(claim bilag.expense_claims, zone text)
+returns table (integration_type text, said text)
+language sql stable security definer set search_path = pg_catalog, pg_temp
+as $$
+  select c.integration_type, case
+      when x.reason is not null then format('excluded: %s', x.reason)
+      when not c.enabled then 'not exported: the integration is disabled'
+      when claim.approved_at < c.export_from then
+        format('not exported: approved before export_from, which is %s', to_char(c.export_from at time zone zone, 'YYYY-MM-DD HH24:MI:SS'))
+      when claim.approved_at > m.moment then 'no run takes it before its approval, which is in the future'
+      when i.state = 'rejected' then 'tried again by a run that comes after a change of the claim, a mapping or a setting'
+      when r.id is not null then format('goes with run %s, which is %s', r.id, r.status)
+      when s.next_run_at is not null then
+        format('goes with the next run, scheduled for %s', to_char(s.next_run_at at time zone zone, 'YYYY-MM-DD HH24:MI:SS'))
+      else 'goes with the next run; none is queued or scheduled'
+    end || case when c.enabled and x.reason is null and c.paused_at is not null then '; the integration is paused' else '' end
+  from bilag.integration_config c
+  cross join (select bilag_internal.now() as moment) as m
+  left join bilag.claim_exclusions x on x.integration_id = c.id and x.claim_id = claim.id
+  left join lateral (
+    select i.state from bilag.export_items i where i.claim_id = claim.id and i.integration_id = c.id order by i.id desc limit 1
+  ) as i on true
+  left join lateral (
+    select r.id, r.status from bilag.export_runs r
+    where r.integration_id = c.id and r.finished_at is null and not r.took_all and r.cutoff_at > claim.approved_at
+    order by r.due_at, r.id limit 1
+  ) as r on true
+  left join lateral (
+    select min(s.next_run_at) as next_run_at from bilag.export_schedules s
+    where s.org_id = c.org_id and s.integration_type = c.integration_type and s.enabled
+  ) as s on true
+  where c.org_id = claim.org_id and claim.status = 'approved' and not exists (
+    select from bilag.export_items h
+    where h.claim_id = claim.id and h.holds and h.reverses is null and (h.integration_id = c.id or (h.books and c.books)))
+  order by c.integration_type
+$$;
+
+comment on function bilag_internal.what_is_next(bilag.expense_claims, text) is
+  'For each integration that may take an approved claim and does not hold it: what it waits for.';
 
 create or replace function bilag.explain_claim(org_id uuid, claim_number text) returns setof text
 language plpgsql stable security definer set search_path = pg_catalog, pg_temp
@@ -45,8 +85,11 @@ begin
       union all
       select a.occurred_at, 6, format('%s by %s%s', a.action, coalesce(a.user_id::text, a.acted_as), coalesce(': ' || a.note, ''))
       from bilag.bufdir_export_audit_log a where a.org_id = claim.org_id and a.details ->> 'claimId' = claim.id::text
+      union all
+      select greatest(bilag_internal.now(), claim.approved_at), 7, format('%s: %s', n.integration_type, n.said)
+      from bilag_internal.what_is_next(claim, zone) n
     )
-    select to_char(e.at at time zone zone, 'YYYY-MM-DD HH24:MI:SS') || '  ' || e.said from events e order by e.at, e.rank;
+    select to_char(e.at at time zone zone, 'YYYY-MM-DD HH24:MI:SS') || '  ' || e.said from events e order by e.rank = 7, e.at, e.rank;
 end $$;
 
-comment on function bilag.explain_claim(uuid, text) is 'One line per event in the life of a claim, in the organisation''s time.';
+comment on function bilag.explain_claim(uuid, text) is 'One line per event in the life of a claim, in the organisation''s time; at the end what it waits for.';
