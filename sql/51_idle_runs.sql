@@ -23,7 +23,8 @@ begin
     where r.integration_id = l.integration_id and r.finished_at is null and r.due_at <= moment
     order by r.due_at, r.id limit 1
   ) as r
-  where l.integration_id = any(integration_ids) and l.run_id is null
+  -- Not where the last delivery died: its deliveries are counted until there is progress, and this is none.
+  where l.integration_id = any(integration_ids) and l.run_id is null and l.deliveries = 0
     and r.status = 'queued' and not r.took_all and r.cancel_requested_at is null
     -- What a look proves absent goes with the run that comes next, which must not be over by then.
     and not exists (select from bilag.export_items i where i.integration_id = l.integration_id and i.next_look_at <= moment);

@@ -2,8 +2,9 @@
 
 Each call is one short transaction, as the role ``bilag_worker``. What holds ids and numbers alone goes as one message
 of the simple protocol: its statements are one transaction, none is executed after one that failed, and the database
-waits for this process at no point of it. What holds documents (reports, attempts) goes with bound parameters, so that
-no error writes them into the server's log; that takes three messages.
+waits for this process at no point of it, unless to be rid of an answer of many megabytes. What holds documents
+(reports, attempts) goes with bound parameters, so that no error writes them into the server's log; that takes three
+messages.
 
 Nothing here needs session state, so a transaction pooler works: no prepared statements, ``set local`` only, and no
 message before the last one was answered. Two kinds of errors come out: an :class:`Outage` passes and the call may be

@@ -94,6 +94,23 @@ def test_what_the_lane_had_begun_goes_on_first(bilag: Bilag, org: Organisation, 
     assert statuses(org, begun, queued) == ["queued", "running"]
 
 
+def test_idle_runs_between_do_not_hide_that_every_delivery_of_a_lane_dies(
+    bilag: Bilag, org: Organisation, worker: FakeWorker
+) -> None:
+    org.claim("C-1")
+    org.request()
+    worker.work()
+    org.database.sql("select bilag.request_reconciliation(%s, 'xledger', '2026-03-01', '2026-03-31')", org.id)
+    died = 0
+    for _ in range(20):
+        org.request()
+        worker.tick()
+        died += len(worker.claim())
+        bilag.advance(minutes=2)
+    assert died == 10
+    assert org.database.sql("select reason_code from bilag.dead_letters") == [("too_many_deliveries",)]
+
+
 def test_one_that_was_cancelled_in_the_meantime_is_cancelled(org: Organisation, worker: FakeWorker) -> None:
     run = org.request()
     org.database.sql("update bilag.export_runs set cancel_requested_at = bilag_internal.now() where id = %s", run)
