@@ -16,10 +16,11 @@ import psycopg
 import pytest
 
 from dev.fakes import serving
+from dev.fakes.remote import RemoteFake, running
 from dev.postgres import Server, throw_away
 from tests.fix_fakes import ended
 from tests.fix_postgres import make_template, numbers
-from tests.flow.installation import Installation, beside_thread
+from tests.flow.installation import Installation, beside_process, beside_thread
 from tests.flow.stories import Telling, World
 from tests.flow.systems import XLEDGER, System
 from tests.flow.tenant import Sturdy
@@ -45,7 +46,7 @@ def installed(
     """An installation of its own. A fault that was scripted and never happened fails the story."""
     database = Sturdy(server, server.create_database(f"flow_{next(numbers)}", template))
     with serving(system.make()) as erp:
-        here = beside_thread(database, folder, erp, system.connecting(erp))
+        here = beside_thread(database, folder, erp, system.connecting(erp.url, erp.facts()))
         try:
             yield here, erp
         finally:
@@ -97,11 +98,19 @@ def telling(
 @pytest.fixture
 def here_alone(
     request: pytest.FixtureRequest, durable_server: Server, flow_template: str, tmp_path: Path
-) -> Iterator[tuple[Installation, Any]]:
-    """An installation for a test that times something: no story is being told meanwhile.
+) -> Iterator[tuple[Installation, RemoteFake]]:
+    """An installation for a test that times something: no story is being told meanwhile, and the accounting system is
+    a process of its own, whose work neither coverage nor what earlier tests left in memory slows down.
 
     Parametrised indirectly, it is one with that accounting system.
     """
     request.getfixturevalue("telling").all_told()
-    with installed(durable_server, flow_template, tmp_path, getattr(request, "param", XLEDGER)) as scene:
-        yield scene
+    system = getattr(request, "param", XLEDGER)
+    database = Sturdy(durable_server, durable_server.create_database(f"flow_{next(numbers)}", flow_template))
+    with running() as base:
+        erp = RemoteFake(base, system.key)
+        here = beside_process(database, tmp_path, erp, system.connecting(erp.url, erp.state()))
+        try:
+            yield here, erp
+        finally:
+            here.close()

@@ -28,7 +28,7 @@ class Dial:
         self._standing: list[Fault] = []
         self._holds: list[Hold] = []
         self.latency = 0.0
-        """Seconds that every call takes before it is looked at."""
+        """Seconds that every call takes, what the fake itself needs for it among them; a fault happens at their end."""
         self.calls: Counter[str] = Counter()
         """Requests by operation, whatever became of them."""
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -129,15 +130,17 @@ class Fake(Dial, ABC):
             self.in_flight -= 1
 
     async def _play(self, request: Request, exchange: Exchange) -> None:
+        began = time.monotonic()
         refused = self.admit(request)
         if refused is not None:
             await exchange.reply(refused)
             return
-        if self.latency:
-            await asyncio.sleep(self.latency)
         fault = self.take(request.operation)
         with contextlib.suppress(asyncio.CancelledError):  # the server is being stopped
             if fault is not None:
+                await asyncio.sleep(self.latency)
                 await fault.play(exchange)
             else:
-                await exchange.reply(exchange.commit())
+                answer = exchange.commit()
+                await asyncio.sleep(began + self.latency - time.monotonic())
+                await exchange.reply(answer)

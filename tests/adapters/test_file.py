@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -14,7 +13,7 @@ import pytest
 
 from tests.adapters.contract_suite import BookingContract
 from tests.adapters.shelf import Shelf
-from tests.adapters.vendor import Vendor, batch, voucher_of
+from tests.adapters.vendor import Vendor, voucher_of
 from tests.gbat10 import Row, read_gbat10
 from worker.contract import Batch, Line, Presence, Sending, Verdict
 
@@ -200,12 +199,3 @@ async def test_what_was_not_reported_is_absent_unless_the_database_may_have_forg
     assert await presence() is Presence.ABSENT
     assert await presence(recovered=True) is Presence.UNKNOWN
     assert await presence(recovered=True, last_look=True) is Presence.ABSENT
-
-
-async def test_500_vouchers_are_rendered_in_well_under_a_second() -> None:
-    shelf = Shelf(format="gbat10")
-    vouchers = [shelf.voucher("1.00", "2.00", "3.00") for _ in range(500)]
-    call = shelf.call()
-    began = time.perf_counter()
-    await shelf.adapter.post(batch(*vouchers), call)
-    assert time.perf_counter() - began < 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import sys
@@ -12,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from dev.fakes.dynamics365.entra import client_id_of
 from dev.fakes.remote import RemoteFake, running
 from dev.postgres import throw_away
 from tests.chaos import LONG
@@ -20,8 +18,10 @@ from tests.chaos.proxy import Proxy
 from tests.chaos.storm import Storm
 from tests.chaos.weather import DYNAMICS365, XLEDGER, Weather
 from tests.fix_flow import scaled_template
+from tests.flow import systems
 from tests.flow.books import Verdict
-from tests.flow.installation import Connecting, Installation
+from tests.flow.installation import beside_process
+from tests.flow.systems import System
 from tests.flow.tenant import Sturdy
 
 SEED = int(os.environ.get("BILAG_CHAOS_SEED", "20260302"))
@@ -32,30 +32,20 @@ OUTAGE_KINDS = ("database crashed", "database restarted", "cable cut", "cable cu
 
 @dataclass(frozen=True)
 class Side:
-    """The accounting system on the other side: its weather, and how organisations are connected to it."""
+    """The accounting system on the other side, and its weather."""
 
-    kind: str
+    system: System
     weather: Weather
     share: float
     """Of the kills and outages. What is left of the time goes into mischief: a vendor with more calls has more ways."""
     mischief: float
     """Per kill."""
 
-    def connecting(self, erp: RemoteFake) -> Connecting:
-        if self.kind == "xledger":
-            return Connecting(self.kind, lambda _: {"base_url": erp.url})
-        token_url = erp.state()["tokenUrl"]
-        return Connecting(
-            self.kind,
-            lambda owner: {"base_url": erp.url, "token_url": token_url, "company_id": owner},
-            lambda token: json.dumps({"client_id": client_id_of(token), "client_secret": token}),
-        )
+
+SIDES = [Side(systems.XLEDGER, XLEDGER, 1.0, 1 / 3), Side(systems.BUSINESS_CENTRAL, DYNAMICS365, 0.5, 5)]
 
 
-SIDES = [Side("xledger", XLEDGER, 1.0, 1 / 3), Side("dynamics365", DYNAMICS365, 0.5, 5)]
-
-
-@pytest.mark.parametrize("side", SIDES, ids=lambda side: side.kind)
+@pytest.mark.parametrize("side", SIDES, ids=lambda side: side.system.key)
 def test_no_claim_is_lost_and_none_is_doubled_whatever_is_killed_crashed_or_cut(
     side: Side, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -65,10 +55,10 @@ def test_no_claim_is_lost_and_none_is_doubled_whatever_is_killed_crashed_or_cut(
         throw_away(ours=True) as server,
         running("--import-delay", "0.3", "--latency", "0.05") as base,
     ):
-        erp = RemoteFake(base, side.kind)
+        erp = RemoteFake(base, side.system.key)
         database = Sturdy(server, server.create_database("storm", scaled_template(server)))
         database.sql("update bilag.retry_schedule set wait = '1 second'")
-        here = Installation(database, tmp_path, erp.url, erp.vouchers, erp.add_owner, side.connecting(erp))
+        here = beside_process(database, tmp_path, erp, side.system.connecting(erp.url, erp.state()))
         here.hurry()
         here.small_batches(5)
         with Proxy(database.dsn) as cable:
@@ -85,7 +75,7 @@ def test_no_claim_is_lost_and_none_is_doubled_whatever_is_killed_crashed_or_cut(
                 here.close()
     outages = sum(storm.figures[kind] for kind in OUTAGE_KINDS)
     with capsys.disabled():
-        tell(side.kind, storm, verdict, outages, time.monotonic() - began)
+        tell(side.system.key, storm, verdict, outages, time.monotonic() - began)
     assert verdict.is_right, verdict
     assert "doubled" not in alerts
     assert storm.figures["kills"] >= kills * 0.9

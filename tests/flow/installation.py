@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from dev.fakes.fake import Fake
+from dev.fakes.remote import RemoteFake
 from dev.postgres import Server
 from dev.postgres.cluster import PostgresFailed
 from dev.postgres.server import RestartMode
@@ -174,3 +175,8 @@ def beside_thread(database: Sturdy, folder: Path, erp: Fake, connecting: Connect
         return [voucher.as_json() for voucher in erp.ledger.vouchers(owner)]
 
     return Installation(database, folder, erp.url, booked, erp.add_tenant, connecting)
+
+
+def beside_process(database: Sturdy, folder: Path, erp: RemoteFake, connecting: Connecting) -> Installation:
+    """An installation whose accounting system is a process of its own."""
+    return Installation(database, folder, erp.url, erp.vouchers, erp.add_owner, connecting)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from dev.fakes import Dynamics365Fake, XledgerFake
 from dev.fakes.fake import Fake
@@ -13,20 +14,21 @@ from tests.flow.installation import Connecting
 
 @dataclass(frozen=True)
 class System:
+    """``connecting`` takes the URL of a fake and its facts, wherever it runs."""
+
     key: str
     make: Callable[[], Fake]
-    connecting: Callable[[Fake], Connecting]
+    connecting: Callable[[str, Mapping[str, Any]], Connecting]
 
 
-def _to_xledger(erp: Fake) -> Connecting:
-    return Connecting("xledger", lambda _owner: {"base_url": erp.url})
+def _to_xledger(url: str, _facts: Mapping[str, Any]) -> Connecting:
+    return Connecting("xledger", lambda _owner: {"base_url": url})
 
 
-def _to_business_central(bc: Fake) -> Connecting:
-    token_url = bc.facts()["tokenUrl"]
+def _to_business_central(url: str, facts: Mapping[str, Any]) -> Connecting:
     return Connecting(
         "dynamics365",
-        lambda owner: {"base_url": bc.url, "token_url": token_url, "company_id": owner},
+        lambda owner: {"base_url": url, "token_url": facts["tokenUrl"], "company_id": owner},
         lambda token: json.dumps({"client_id": Dynamics365Fake.client_id(token), "client_secret": token}),
     )
 

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import time
 from datetime import date
+from decimal import Decimal
 from typing import Any
 
 import pytest
 from psycopg.types.json import Jsonb
 
 from dev.chart import CATEGORIES, PRODUCTS
-from dev.fakes.fake import Fake
+from dev.fakes.remote import RemoteFake
 from dev.sample import Organization, claims
+from tests.flow.budget import keep_budget
 from tests.flow.installation import Installation
 from tests.flow.systems import BUSINESS_CENTRAL, XLEDGER
 from tests.flow.tenant import Tenant
 
-BUDGET_SECONDS = 8
-SAMPLE = Organization("Landslaget", "999888777", "xledger", claims=500, unmapped=0)
 CHANGED = date(2026, 6, 1)
 """From then on every category has another account, and a department of its own when its line names none."""
 LATER_ACCOUNT = "7790"
@@ -31,25 +31,28 @@ FIELDS = {
 
 @pytest.mark.parametrize("here_alone", [XLEDGER, BUSINESS_CENTRAL], indirect=True, ids=lambda system: system.key)
 def test_500_claims_with_complex_mappings_are_booked_within_8_seconds_at_150_ms_a_call(
-    here_alone: tuple[Installation, Fake],
+    here_alone: tuple[Installation, RemoteFake],
 ) -> None:
     here, erp = here_alone
-    erp.latency = 0.15
-    org = here.organisation("Landslaget")
-    map_by_date(org)
-    sample = list(claims(SAMPLE))
-    org.database.sql("select bilag.upsert_claims(%s, %s)", org.id, Jsonb(sample))
+    erp.set(latency=0.15)
     here.worker().said("worker.started")
 
-    began = time.monotonic()
-    run = org.request()
-    status = org.until_ended(run)
-    took = time.monotonic() - began
+    def export(number: int) -> float:
+        org = here.organisation("Landslaget")
+        map_by_date(org)
+        sample = list(claims(Organization("Landslaget", f"99988877{number}", org.kind, claims=500, unmapped=0)))
+        org.database.sql("select bilag.upsert_claims(%s, %s)", org.id, Jsonb(sample))
 
-    assert (status["status"], status["claims"]["exported"]) == ("succeeded", 500)
-    assert here.verdict().is_right
-    assert booked_lines(erp, org) == sorted(expected_lines(sample))
-    assert took <= BUDGET_SECONDS, f"{took:.1f} s"
+        began = time.monotonic()
+        status = org.until_ended(org.request())
+        took = time.monotonic() - began
+
+        assert (status["status"], status["claims"]["exported"]) == ("succeeded", 500)
+        assert here.verdict().is_right
+        assert booked_lines(erp, org) == sorted(expected_lines(sample))
+        return took
+
+    keep_budget(export)
 
 
 def map_by_date(org: Tenant) -> None:
@@ -72,16 +75,16 @@ def expected_lines(sample: list[dict[str, Any]]) -> list[tuple[str, ...]]:
     return found
 
 
-def booked_lines(erp: Fake, org: Tenant) -> list[tuple[str, ...]]:
+def booked_lines(erp: RemoteFake, org: Tenant) -> list[tuple[str, ...]]:
     """The debit lines of the ledger."""
     return sorted(
         (
-            entry.account,
-            f"{entry.amount:.2f}",
-            str(entry.vat_code),
-            *(str(entry.dimensions.get(field)) for field in FIELDS[org.kind]),
+            line["account"],
+            line["amount"],
+            str(line["vatCode"]),
+            *(str(line["dimensions"].get(field)) for field in FIELDS[org.kind]),
         )
-        for voucher in erp.ledger.vouchers(org.owner)
-        for entry in voucher.entries
-        if entry.amount > 0
+        for voucher in erp.vouchers(org.owner)
+        for line in voucher["lines"]
+        if Decimal(line["amount"]) > 0
     )

@@ -8,15 +8,15 @@ from psycopg.types.json import Jsonb
 
 from dev.chart import CATEGORIES
 from dev.fakes import XledgerFake
+from dev.fakes.remote import RemoteFake
 from dev.sample import Organization, claims
 from tests.fix_postgres import as_user
+from tests.flow.budget import keep_budget
 from tests.flow.file_club import FileClub
 from tests.flow.installation import Installation
 from tests.flow.patience import until
 from tests.flow.stories import story
 from tests.gbat10 import read_gbat10
-
-BUDGET_SECONDS = 8
 
 
 @story()
@@ -52,17 +52,21 @@ def test_a_draining_worker_leaves_a_run_of_many_batches_as_one_file(here: Instal
     assert len(club.files()) == 1
 
 
-def test_500_claims_of_the_demo_are_a_file_within_8_seconds(here_alone: tuple[Installation, XledgerFake]) -> None:
+def test_500_claims_of_the_demo_are_a_file_within_8_seconds(here_alone: tuple[Installation, RemoteFake]) -> None:
     here, _ = here_alone
-    club = FileClub(here)
-    for name, category in CATEGORIES.items():
-        club.map(name, category.account, "file", vat_code=category.vat_code)
-    sample = list(claims(Organization("Fillaget", "999888777", "file", claims=500, unmapped=0)))
-    club.database.sql("select bilag.upsert_claims(%s, %s)", club.id, Jsonb(sample))
     here.worker().said("worker.started")
-    began = time.monotonic()
-    status = club.until_ended(club.request(kind="file"))
-    took = time.monotonic() - began
-    assert status["claims"]["exported"] == 500
-    club.until_written(500)
-    assert took <= BUDGET_SECONDS, f"{took:.1f} s"
+
+    def export(_number: int) -> float:
+        club = FileClub(here)
+        for name, category in CATEGORIES.items():
+            club.map(name, category.account, "file", vat_code=category.vat_code)
+        sample = list(claims(Organization("Fillaget", "999888777", "file", claims=500, unmapped=0)))
+        club.database.sql("select bilag.upsert_claims(%s, %s)", club.id, Jsonb(sample))
+        began = time.monotonic()
+        status = club.until_ended(club.request(kind="file"))
+        took = time.monotonic() - began
+        assert status["claims"]["exported"] == 500
+        club.until_written(500)
+        return took
+
+    keep_budget(export)
