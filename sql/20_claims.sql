@@ -14,9 +14,30 @@ $$;
 comment on function bilag_internal.only_forgets(bilag.expense_claims, bilag.expense_claims) is
   'Whether a change of a claim is anonymize_claimant''s, and touches nothing but the person.';
 
+create or replace function bilag_internal.refuse_held(claim_number text, item bilag.export_items) returns void
+language plpgsql stable set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if item.state = 'exported' then
+    perform bilag_internal.complain('KB008', format('Claim %s is booked by %s.', claim_number, item.integration_type),
+      'release_for_reexport gives it up for another export, reverse_export takes it back.');
+  elsif item.state in ('in_doubt', 'accepted') then
+    perform bilag_internal.complain('KB008',
+      format('Claim %s was sent to %s, and it is not known yet whether it is booked.', claim_number, item.integration_type),
+      'Wait for the look-up, or resolve_in_doubt.');
+  end if;
+  perform bilag_internal.complain('KB008', format('Claim %s is being exported to %s.', claim_number, item.integration_type),
+    format('Wait for its run to end, or select bilag.cancel_export(''%s'');', item.run_id));
+end $$;
+
+comment on function bilag_internal.refuse_held(text, bilag.export_items) is
+  'Raises KB008 for a claim that this item holds: how it is held, and what lets go of it.';
+
 create or replace function bilag_internal.guard_claim() returns trigger
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
+declare
+  held bilag.export_items;
 begin
   if tg_op = 'INSERT' then
     if new.status = 'approved' then
@@ -52,9 +73,9 @@ begin
       end if;
       return new;
     end if;
-    if exists (select from bilag.export_items i where i.claim_id = old.id and i.holds and i.reverses is null) then
-      perform bilag_internal.complain('KB008', format('Claim %s is being exported or is booked.', old.claim_number),
-        'select * from bilag.claim_exports; release_for_reexport or reverse_export come first.');
+    select i.* into held from bilag.export_items i where i.claim_id = old.id and i.holds and i.reverses is null limit 1;
+    if found then
+      perform bilag_internal.refuse_held(old.claim_number, held);
     end if;
     new.approved_at := null;
     new.approved_in := null;

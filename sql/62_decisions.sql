@@ -16,15 +16,23 @@ as $$
 declare
   claim bilag.expense_claims := bilag_internal.claim_of(claim_id);
   integration bilag.integration_config := bilag_internal.lock_lane(claim.org_id, integration_type);
+  held bilag.export_items;
 begin
+  if coalesce(btrim(voucher_number), '') = '' then
+    perform bilag_internal.complain('KB001', 'The voucher_number is empty.',
+      'Say under which number the claim was booked; exclude_claim is for what is never to be booked.');
+  end if;
   -- As a start does: whoever takes the claim at the same moment is waited for, then seen.
   perform from bilag.expense_claims c where c.id = claim.id for no key update;
   if claim.status <> 'approved' then
-    perform bilag_internal.complain('KB004', format('Claim %s is %s, not approved.', claim.claim_number, claim.status));
+    perform bilag_internal.complain('KB004', format('Claim %s is %s, not approved.', claim.claim_number, claim.status),
+      'Only an approved claim is booked, here or elsewhere.');
   end if;
-  if exists (select from bilag.export_items i where i.claim_id = claim.id and i.holds and i.reverses is null and (i.integration_id = integration.id or (i.books and integration.books))) then
-    perform bilag_internal.complain('KB008', format('Claim %s is being exported or is booked.', claim.claim_number),
-      'When it is in doubt, resolve_in_doubt.');
+  select i.* into held from bilag.export_items i
+  where i.claim_id = claim.id and i.holds and i.reverses is null and (i.integration_id = integration.id or (i.books and integration.books))
+  limit 1;
+  if found then
+    perform bilag_internal.refuse_held(claim.claim_number, held);
   end if;
   insert into bilag.export_items (
     org_id, integration_id, integration_type, claim_id, revision, state, holds, books, reference, external_id, booked_at, settled_at,
@@ -50,10 +58,15 @@ as $$
 declare
   claim bilag.expense_claims := bilag_internal.claim_of(claim_id);
   integration bilag.integration_config := bilag_internal.lock_lane(claim.org_id, integration_type);
+  held bilag.export_items;
 begin
-  if exists (select from bilag.export_items i where i.claim_id = claim.id and i.integration_id = integration.id and i.holds and i.reverses is null) then
-    perform bilag_internal.complain('KB008', format('Claim %s is being exported or is booked.', claim.claim_number),
-      'cancel_export releases what is not sent.');
+  if coalesce(btrim(exclude_claim.reason), '') = '' then
+    perform bilag_internal.complain('KB001', 'The reason is empty.', 'Say why the claim is not to be exported: whoever looks at it next reads it.');
+  end if;
+  select i.* into held from bilag.export_items i
+  where i.claim_id = claim.id and i.integration_id = integration.id and i.holds and i.reverses is null limit 1;
+  if found then
+    perform bilag_internal.refuse_held(claim.claim_number, held);
   end if;
   insert into bilag.claim_exclusions as e (integration_id, claim_id, org_id, reason, excluded_at)
   values (integration.id, claim.id, claim.org_id, exclude_claim.reason, bilag_internal.now())
@@ -83,7 +96,8 @@ declare
   claim bilag.expense_claims := bilag_internal.claim_of(claim_id);
 begin
   if claim.status <> 'approved' then
-    perform bilag_internal.complain('KB004', format('Claim %s is %s, not approved.', claim.claim_number, claim.status));
+    perform bilag_internal.complain('KB004', format('Claim %s is %s, not approved.', claim.claim_number, claim.status),
+      'There is nothing to take back: only an approved claim is locked.');
   end if;
   perform bilag_internal.release_reversed(claim);
   update bilag.expense_claims c set status = 'draft' where c.id = claim.id;
@@ -102,7 +116,7 @@ declare
   integration bilag.integration_config := bilag_internal.lock_lane(claim.org_id, integration_type);
   item bilag.export_items;
 begin
-  if outcome not in ('booked', 'not_booked') then
+  if outcome is null or outcome not in ('booked', 'not_booked') then
     perform bilag_internal.complain('KB001', format('%L is not an outcome.', outcome), 'Say booked or not_booked.');
   end if;
   select i.* into item from bilag.export_items i

@@ -108,7 +108,7 @@ def test_a_claim_goes_back_to_draft_only_when_nothing_holds_it(org: Organisation
     org.request()
     job = worker.claim_one()
     for status in ("draft", "withdrawn", "rejected"):
-        with refused("KB008", "C-1 is being exported or is booked"):
+        with refused("KB008", "C-1 is being exported to xledger"):
             org.database.sql("update bilag.expense_claims set status = %s", status)
     worker.settle(job)
     with refused("KB008"):

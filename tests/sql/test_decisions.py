@@ -60,10 +60,10 @@ def test_what_is_under_way_booked_or_not_approved_is_not_marked_booked(org: Orga
     claim = org.claim("C-1")
     org.request()
     job = worker.claim_one()
-    with refused("KB008"):
+    with refused("KB008", "C-1 is being exported to xledger"):
         org.database.sql(MARK, claim)
     worker.settle(job)
-    with refused("KB008"):
+    with refused("KB008", "C-1 is booked by xledger"):
         org.database.sql(MARK, claim)
 
 
@@ -84,8 +84,11 @@ def test_an_excluded_claim_stays_out_until_it_is_included(org: Organisation, wor
 def test_a_claim_that_is_held_cannot_be_excluded(org: Organisation, worker: FakeWorker) -> None:
     claim = org.claim("C-1")
     org.request()
-    worker.claim()
-    with refused("KB008"):
+    job = worker.claim_one()
+    with refused("KB008", "C-1 is being exported to xledger"):
+        org.database.sql(EXCLUDE, claim)
+    worker.settle(job, "unknown")
+    with refused("KB008", "not known yet whether it is booked"):
         org.database.sql(EXCLUDE, claim)
 
 
@@ -200,6 +203,22 @@ def test_what_vanished_is_released_when_a_person_says_so_and_the_vendor_agrees(
     org.database.sql(RESOLVE, claim, "not_booked", None)
     worker.settle(worker.claim_one(), "absent")
     assert org.states() == {"C-1": "voided"}
+
+
+@pytest.mark.parametrize("word", [None, "", "  "])
+def test_a_decision_without_its_word_is_refused_and_changes_nothing(
+    bilag: Bilag, org: Organisation, worker: FakeWorker, word: str | None
+) -> None:
+    claim = doubtful(org, worker)
+    with refused("KB001", "is not an outcome"):
+        org.database.sql(RESOLVE, claim, word, None)
+    assert org.database.value("select last_look from bilag.export_items") is False, "nobody said not_booked"
+    other = org.claim("C-2")
+    with refused("KB001", "voucher_number is empty"):
+        org.database.sql("select bilag.mark_booked(%s, 'xledger', %s, 'by hand')", other, word)
+    with refused("KB001", "reason is empty"):
+        org.database.sql("select bilag.exclude_claim(%s, 'xledger', %s)", other, word)
+    assert audited(org) == []
 
 
 def test_only_what_is_in_doubt_is_resolved_and_only_by_two_words(org: Organisation, worker: FakeWorker) -> None:
