@@ -123,7 +123,7 @@ declare
 begin
   select a.* into alert from bilag.alerts a where a.id = resolve_alert.alert_id;
   if not found or (alert.org_id is not null and not bilag_internal.concerns_caller(alert.org_id)) then
-    perform bilag_internal.complain('KB002', format('There is no alert %s.', alert_id), 'select * from bilag.open_alerts;');
+    perform bilag_internal.complain('KB002', format('There is no alert %s.', coalesce(alert_id::text, 'null')), 'select * from bilag.open_alerts;');
   end if;
   if alert.org_id is not null then
     perform bilag_internal.require_finance(alert.org_id);

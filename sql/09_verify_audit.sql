@@ -61,7 +61,8 @@ declare
   known bytea;
 begin
   if not exists (select from bilag.organizations o where o.id = verify_audit.org_id) then
-    perform bilag_internal.complain('KB002', format('There is no organisation %s.', verify_audit.org_id));
+    perform bilag_internal.complain('KB002', format('There is no organisation %s.', coalesce(verify_audit.org_id::text, 'null')),
+      'select id, name from bilag.organizations;');
   end if;
   if known_hash !~ '^([0-9a-fA-F]{2}){32}$' then
     perform bilag_internal.complain('KB001', 'The known hash is not a sha256 in hexadecimal.',

@@ -108,8 +108,8 @@ begin
   where c.org_id = integration_of.org_id and c.integration_type = integration_of.integration_type;
   if not found then
     perform bilag_internal.complain('KB002',
-      format('Organisation %s has no integration of type %L.', integration_of.org_id, integration_of.integration_type),
-      'Insert one into bilag.integration_config.');
+      format('Organisation %s has no integration of type %L.', coalesce(integration_of.org_id::text, 'null'), integration_of.integration_type),
+      'select integration_type from bilag.integration_config; a new one is inserted there.');
   end if;
   return found_one;
 end $$;

@@ -139,7 +139,8 @@ declare
 begin
   select c.* into claim from bilag.expense_claims c where c.id = claim_of.claim_id;
   if not found or not bilag_internal.concerns_caller(claim.org_id) then
-    perform bilag_internal.complain('KB002', format('There is no claim %s.', claim_of.claim_id));
+    perform bilag_internal.complain('KB002', format('There is no claim %s.', coalesce(claim_of.claim_id::text, 'null')),
+      'select id, claim_number from bilag.expense_claims;');
   end if;
   perform bilag_internal.require_finance(claim.org_id);
   return claim;

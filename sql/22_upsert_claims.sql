@@ -68,7 +68,8 @@ declare
 begin
   perform bilag_internal.require_finance(org_id);
   if jsonb_typeof(claims) is distinct from 'array' then
-    perform bilag_internal.complain('KB001', 'claims is a JSON array of claims.');
+    perform bilag_internal.complain('KB001', 'claims is not a JSON array of claims.',
+      '[{"claim_number": "C-1", "status": "approved", "lines": [{"category": "taxi", "expense_date": "2026-02-26", "amount": 450.00}]}]');
   end if;
   for claim in select c from jsonb_array_elements(claims) as c loop
     begin

@@ -201,7 +201,7 @@ declare
 begin
   select q.message into letter from pgmq.q_bilag_dead_letters q where q.msg_id = dead_letter_id for update;
   if not found then
-    perform bilag_internal.complain('KB002', format('There is no dead letter %s.', dead_letter_id), 'select * from bilag.dead_letters;');
+    perform bilag_internal.complain('KB002', format('There is no dead letter %s.', coalesce(dead_letter_id::text, 'null')), 'select * from bilag.dead_letters;');
   end if;
   perform pgmq.archive('bilag_dead_letters', dead_letter_id);
   return letter;

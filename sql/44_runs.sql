@@ -24,6 +24,10 @@ begin
     return new;
   end if;
   perform bilag_internal.require_period_end(new.period_end);
+  -- A client's missing value would otherwise be a key like any other, and its one run the answer for ever.
+  if btrim(new.idempotency_key) = '' then
+    perform bilag_internal.complain('KB001', 'The idempotency_key is empty.', 'Give each order a key of its own, as a uuid, or null for none.');
+  end if;
   if length(new.idempotency_key) > 200 then
     perform bilag_internal.complain('KB001', format('The idempotency_key has %s characters; 200 is the most.', length(new.idempotency_key)), 'A uuid will do.');
   end if;
@@ -135,7 +139,8 @@ declare
 begin
   select r.* into run from bilag.export_runs r where r.id = run_of.run_id;
   if not found or not bilag_internal.concerns_caller(run.org_id) then
-    perform bilag_internal.complain('KB002', format('There is no run %s.', run_of.run_id));
+    perform bilag_internal.complain('KB002', format('There is no run %s.', coalesce(run_of.run_id::text, 'null')),
+      'select id, status from bilag.export_runs;');
   end if;
   return run;
 end $$;

@@ -51,7 +51,8 @@ begin
   select c.* into claim from bilag.expense_claims c
   where c.org_id = explain_claim.org_id and c.claim_number = explain_claim.claim_number;
   if not found then
-    perform bilag_internal.complain('KB002', format('Organisation %s has no claim %L.', org_id, claim_number));
+    perform bilag_internal.complain('KB002', format('Organisation %s has no claim %L.', coalesce(org_id::text, 'null'), claim_number),
+      'select claim_number from bilag.expense_claims;');
   end if;
   select o.time_zone into zone from bilag.organizations o where o.id = claim.org_id;
   return query

@@ -111,7 +111,8 @@ declare
   r bilag.reconciliations := bilag_internal.reconciliation_of(reconciliation_id);
 begin
   if r.id is null then
-    perform bilag_internal.complain('KB002', format('There is no reconciliation %s.', reconciliation_id));
+    perform bilag_internal.complain('KB002', format('There is no reconciliation %s.', coalesce(reconciliation_id::text, 'null')),
+      'select id, from_date, to_date, status from bilag.reconciliations;');
   end if;
   perform bilag_internal.require_finance(r.org_id);
   return jsonb_build_object(

@@ -17,7 +17,7 @@ begin
   left join bilag.integration_health_status s on s.org_id = c.org_id and s.integration_type = c.integration_type
   where c.org_id = request_health_check.org_id and c.enabled;
   if oldest is null then
-    perform bilag_internal.complain('KB004', format('Organisation %s has no enabled integration to check.', request_health_check.org_id),
+    perform bilag_internal.complain('KB004', format('Organisation %s has no enabled integration to check.', coalesce(request_health_check.org_id::text, 'null')),
       'Insert one into bilag.integration_config, or enable one.');
   end if;
   -- One that is under way, or whose result is younger than a minute, is returned as it is.
@@ -52,7 +52,7 @@ declare
 begin
   select q.* into request from bilag_internal.health_requests q where q.id = check_id;
   if not found or not bilag_internal.concerns_caller(request.org_id) then
-    perform bilag_internal.complain('KB002', format('There is no health check %s; they are kept for a day.', check_id),
+    perform bilag_internal.complain('KB002', format('There is no health check %s; they are kept for a day.', coalesce(check_id::text, 'null')),
       'select bilag.request_health_check(org_id);');
   end if;
   return jsonb_build_object(

@@ -37,6 +37,17 @@ def test_a_key_that_was_used_for_another_period_is_refused(org: Organisation) ->
     assert len(runs(org)) == 1
 
 
+def test_an_empty_key_is_refused_however_the_run_is_asked_for(org: Organisation) -> None:
+    for key in ("", "  "):
+        with refused("KB001", "idempotency_key is empty"):
+            org.request(key=key)
+        with refused("KB001", "idempotency_key is empty"):
+            org.database.sql(
+                "insert into bilag.export_runs (org_id, integration_type, idempotency_key) values (%s, 'xledger', %s)",
+                org.id, key,
+            )  # fmt: skip
+
+
 def test_a_key_belongs_to_one_integration(bilag: Bilag, org: Organisation) -> None:
     other = bilag.organisation("Other")
     assert org.request(key="k") != other.request(key="k")
