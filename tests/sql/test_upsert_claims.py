@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 from psycopg.types.json import Jsonb
@@ -84,6 +85,9 @@ BAD: dict[str, Any] = {
     "a currency of four letters": {"claim_number": "X", "currency": "NOKK"},
     "a date that is none": {"claim_number": "X", "status": "approved", "approved_at": "31 February"},
     "a user id that is none": {"claim_number": "X", "claimant_user_id": "Kari"},
+    "a key that nobody reads": {"claim_number": "X", "curency": "EUR"},
+    "a key of a line that nobody reads": {"claim_number": "X", "lines": [{"category": "T", "amount": 1, "vat": 25}]},
+    "null for lines": {"claim_number": "X", "lines": None},
     "lines that are none": {"claim_number": "X", "lines": "Taxi 100"},
     "a line that is none": {"claim_number": "X", "lines": ["Taxi 100"]},
     "a line without a category": {"claim_number": "X", "lines": [{"amount": 1}]},
@@ -104,9 +108,47 @@ def test_a_bad_claim_is_refused_with_a_sentence_and_stops_no_other(org: Organisa
         assert (told["inserted"], told["refused"]) == (2, 1), fault
         refusal = told["claims"][1]
         assert len(refusal["code"]) == 5, fault
-        assert refusal["message"], fault
+        if refusal["code"] in ("KB001", "23502", "23505", "23514"):
+            assert refusal["message"].endswith("."), (fault, "ours to say, so it is a sentence")
+            assert "violates" not in refusal["message"], fault
     assert org.database.value("select count(*) from bilag.expense_claims") == 2 * len(BAD)
     assert org.database.value("select count(*) from bilag.expense_claims where claim_number in ('', 'X')") == 0
+
+
+def test_a_refusal_names_what_nobody_reads_and_what_there_is(org: Organisation) -> None:
+    told = upsert(org, {"claim_number": "C-1", "curency": "EUR"}, claim("C-2", lines=[{"ammount": 1}]))
+    one, two = (each["message"] for each in told["claims"])
+    assert one.startswith("A claim has no curency; it has: claim_number, status, currency, approved_at, ")
+    assert two == "A line has no ammount; it has: line_no, category, description, expense_date, amount, dimensions."
+
+
+def test_every_rule_of_the_tables_that_a_claim_can_break_has_a_sentence(org: Organisation) -> None:
+    rules = org.database.sql(
+        "select conname, bilag_internal.refusal_told('23514', conname, null, 'raw') from pg_constraint"
+        " where conrelid in ('bilag.expense_claims'::regclass, 'bilag.expense_claim_lines'::regclass) and contype = 'c'"
+    )
+    assert {rule for rule, told in rules if told == "raw"} == {"approved_claim_has_an_approval_time"}, "a trigger's"
+
+
+def test_an_approved_claim_that_is_sent_with_other_money_is_refused_and_stays_as_it_is(org: Organisation) -> None:
+    upsert(org, claim("C-1"))
+    line = claim("C-1")["lines"][0]
+    others: list[dict[str, Any]] = [
+        {"currency": "EUR"}, {"lines": []}, {"lines": [line, line]}, {"lines": [{**line, "amount": "12.51"}]},
+        {"lines": [{**line, "category": "Meals"}]}, {"lines": [{**line, "dimensions": {}}]},
+    ]  # fmt: skip
+    for other in others:
+        (told,) = upsert(org, claim("C-1", **other))["claims"]
+        assert (told["result"], told["code"]) == ("refused", "KB006"), other
+        assert "other lines or another currency" in told["message"]
+        assert "reopen_claim" in told["hint"]
+    same = [
+        {"claim_number": "C-1"},
+        claim("C-1", claimant_name="Renamed"),
+        claim("C-1", lines=[{**line, "amount": 12.5}]),
+    ]
+    assert results(upsert(org, *same)) == ["unchanged"] * 3
+    assert org.database.sql("select category, amount from bilag.expense_claim_lines") == [("Taxi", Decimal("12.50"))]
 
 
 def test_a_text_too_long_for_an_index_of_the_applications_own_stops_no_other_claim(org: Organisation) -> None:
