@@ -33,6 +33,10 @@ declare
 begin
   perform bilag_internal.require_finance(org_id);
   integration := bilag_internal.lock_lane(org_id, integration_type);
+  -- It would be over as it begins, and whoever asked for it would believe that nothing is sent.
+  if until <= bilag_internal.now() then
+    perform bilag_internal.complain('KB001', format('A pause until %s is over already.', until), 'Give a time that is to come, or null: until resume_integration.');
+  end if;
   perform bilag_internal.pause(array[integration.id], 'paused_by_person', reason, until);
   perform bilag_internal.audit(org_id, 'integration.paused', integration_type, null, reason,
     jsonb_build_object('until', until));

@@ -245,7 +245,8 @@ def test_odd_arguments_are_told_in_a_sentence_or_do_nothing(org: Organisation, w
         assert org.database.value(query, org.id, limit)["wouldBook"] == 1
     org.database.sql("select bilag.pause_integration(%s, 'xledger', %s, 'infinity')", org.id, "x" * 1_000_000)
     org.database.sql("select bilag.resume_integration(%s, 'xledger')", org.id)
-    org.database.sql("select bilag.pause_integration(%s, 'xledger', 'x', '-infinity')", org.id)
+    with refused("KB001", "over already"):
+        org.database.sql("select bilag.pause_integration(%s, 'xledger', 'x', '-infinity')", org.id)
     org.request()
     worker.work()
     assert org.states() == {"C-1": "exported"}

@@ -42,6 +42,16 @@ def test_a_pause_with_an_end_ends_by_itself(bilag: Bilag, org: Organisation, wor
     assert org.states() == {"C-1": "exported"}
 
 
+def test_a_pause_that_is_over_already_is_refused_and_changes_nothing(org: Organisation) -> None:
+    org.database.sql(PAUSE, org.id, None)
+    for until in ("2026-03-02 11:00+00", "2026-03-01", "-infinity"):
+        with refused("KB001", "is over already"):
+            org.database.sql(PAUSE, org.id, until)
+    assert org.database.sql("select paused_at is not null, paused_until from bilag.integration_config") == [
+        (True, None)
+    ]
+
+
 def test_a_pause_stops_before_the_next_batch_and_what_is_in_flight_is_settled(
     org: Organisation, worker: FakeWorker
 ) -> None:
