@@ -13,7 +13,8 @@ begin
     perform bilag_internal.complain('KB002', format('There is no integration type %L.', new.integration_type),
       'select integration_type from bilag.integration_types;');
   end if;
-  fault := bilag_internal.settings_fault(new.settings, kind.settings_schema);
+  fault := case when jsonb_typeof(new.settings) = 'object' then bilag_internal.settings_fault(new.settings, kind.settings_schema)
+    else 'The settings are not a JSON object.' end;
   if fault is not null then
     perform bilag_internal.complain('KB007', fault, 'select jsonb_pretty(settings_schema) from bilag.integration_types;');
   end if;

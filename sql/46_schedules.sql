@@ -55,10 +55,35 @@ $$;
 
 comment on function bilag_internal.next_slot(bilag.export_schedules, timestamptz) is 'The first slot after a moment.';
 
+-- The table's own constraints say the same by their names; here is which words there are.
+create or replace function bilag_internal.schedule_fault(schedule bilag.export_schedules) returns text
+language sql immutable set search_path = pg_catalog, pg_temp
+as $$
+  select case
+    when coalesce(schedule.frequency, '') not in ('daily', 'weekly', 'monthly')
+      then format('The frequency of a schedule is daily, weekly or monthly, not %L.', schedule.frequency)
+    when schedule.frequency = 'daily' and schedule.run_on_day is not null then 'A daily schedule has no run_on_day.'
+    when schedule.frequency = 'weekly' and coalesce(schedule.run_on_day, '') !~ '^[1-7]$'
+      then format('The run_on_day of a weekly schedule is 1 (Monday) to 7, not %L.', schedule.run_on_day)
+    when schedule.frequency = 'monthly' and coalesce(schedule.run_on_day, '') !~ '^([1-9]|[12][0-9]|3[01]|last)$'
+      then format('The run_on_day of a monthly schedule is 1 to 31, or last, not %L.', schedule.run_on_day)
+    when schedule.run_at >= '24:00' then format('The run_at of a schedule is a time before 24:00, not %s.', schedule.run_at)
+    when coalesce(schedule.missed_run_policy, '') not in ('skip', 'coalesce', 'catch_up')
+      then format('The missed_run_policy of a schedule is coalesce, skip or catch_up, not %L.', schedule.missed_run_policy)
+  end
+$$;
+
+comment on function bilag_internal.schedule_fault(bilag.export_schedules) is 'What is wrong with a schedule, in a sentence; null when nothing is.';
+
 create or replace function bilag_internal.plan_schedule() returns trigger
 language plpgsql security definer set search_path = pg_catalog, pg_temp
 as $$
+declare
+  fault text := bilag_internal.schedule_fault(new);
 begin
+  if fault is not null then
+    perform bilag_internal.complain('KB001', fault, 'As (frequency, run_at, run_on_day): (''daily'', ''02:30'', null), (''weekly'', ''02:30'', ''1''), (''monthly'', ''02:30'', ''last'').');
+  end if;
   if tg_op = 'INSERT' then
     new.next_run_at := bilag_internal.next_slot(new, bilag_internal.now());
   elsif not old.enabled or (new.org_id, new.frequency, new.run_at, new.run_on_day, new.time_zone)
@@ -74,7 +99,7 @@ end $$;
 comment on function bilag_internal.plan_schedule() is
   'A new, changed or re-enabled schedule goes on with its next slot; one that has come and that no tick has seen yet is kept.';
 
-create trigger plan_schedule before insert or update of org_id, frequency, run_at, run_on_day, time_zone, enabled on bilag.export_schedules
+create trigger plan_schedule before insert or update of org_id, frequency, run_at, run_on_day, time_zone, missed_run_policy, enabled on bilag.export_schedules
   for each row execute function bilag_internal.plan_schedule();
 
 create or replace function bilag_internal.plan_organisation() returns trigger

@@ -32,6 +32,12 @@ def test_an_integration_keeps_its_organisation_type_and_id(bilag: Bilag, org: Or
             bilag.database.sql(change)
 
 
+def test_settings_that_are_no_object_are_refused_in_a_sentence(org: Organisation) -> None:
+    for settings in ("[]", "17", "null", None):
+        with refused("KB007", "are not a JSON object"):
+            org.database.sql("update bilag.integration_config set settings = %s::jsonb", settings)
+
+
 @pytest.mark.parametrize("outcome", [None, "accepted", "unknown"])
 def test_what_names_the_ledger_does_not_change_while_a_voucher_is_under_way(
     org: Organisation, worker: FakeWorker, outcome: str | None

@@ -11,6 +11,7 @@ import pytest
 from tests.fix_bilag import NOON, Bilag, Organisation
 from tests.fix_postgres import Database
 from tests.sql.fake_worker import FakeWorker
+from tests.sql.refusals import refused
 from tests.sql.sessions import two_sessions
 from tests.sql.slots import next_runs, runs, schedule
 
@@ -142,15 +143,31 @@ def test_a_changed_schedule_is_planned_anew(org: Organisation) -> None:
 
 
 def test_what_a_schedule_may_say_is_checked(org: Organisation) -> None:
-    wrong: list[dict[str, Any]] = [
-        {"frequency": "weekly"}, {"frequency": "weekly", "run_on_day": "8"}, {"frequency": "daily", "run_on_day": "1"},
-        {"frequency": "monthly"}, {"frequency": "monthly", "run_on_day": "32"}, {"frequency": "hourly"},
-        {"frequency": "monthly", "run_on_day": "first"}, {"frequency": "weekly", "run_on_day": "monday"},
-        {"frequency": "daily", "missed_run_policy": "hope"}, {"frequency": "daily", "run_at": "24:00"},
-    ]  # fmt: skip
-    for columns in wrong:
-        with pytest.raises(psycopg.errors.CheckViolation):
+    wrong: list[tuple[str, dict[str, Any]]] = [
+        ("is 1 (Monday) to 7, not NULL", {"frequency": "weekly"}),
+        ("is 1 (Monday) to 7, not '8'", {"frequency": "weekly", "run_on_day": "8"}),
+        ("is 1 (Monday) to 7, not 'monday'", {"frequency": "weekly", "run_on_day": "monday"}),
+        ("daily schedule has no run_on_day", {"frequency": "daily", "run_on_day": "1"}),
+        ("is 1 to 31, or last, not NULL", {"frequency": "monthly"}),
+        ("is 1 to 31, or last, not '32'", {"frequency": "monthly", "run_on_day": "32"}),
+        ("is 1 to 31, or last, not 'first'", {"frequency": "monthly", "run_on_day": "first"}),
+        ("is daily, weekly or monthly, not 'hourly'", {"frequency": "hourly"}),
+        ("is coalesce, skip or catch_up, not 'hope'", {"frequency": "daily", "missed_run_policy": "hope"}),
+        ("is a time before 24:00", {"frequency": "daily", "run_at": "24:00"}),
+    ]
+    for sentence, columns in wrong:
+        with refused("KB001", sentence):
             schedule(org, **columns)
+    schedule(org, run_at="13:00")
+    changes: list[LiteralString] = [
+        "frequency = null",
+        "run_on_day = '1'",
+        "run_at = '24:00'",
+        "missed_run_policy = ''",
+    ]
+    for change in changes:
+        with refused("KB001"):
+            org.database.sql(f"update bilag.export_schedules set {change}")
 
 
 def test_drift_is_shown_also_of_a_run_that_has_not_started(bilag: Bilag, org: Organisation, worker: FakeWorker) -> None:
