@@ -108,11 +108,22 @@ comment on function bilag.reverse_export(uuid, text, date, text) is
   'Books the mirror of a voucher, by the path of an export and with its guarantees, once a look has seen the voucher. Returns the run; a second call while it is under way returns the same. The claim is not exported again before release_for_reexport or reopen_claim.';
 
 create or replace function bilag_internal.retry_reversal(run bilag.export_runs) returns uuid
-language sql volatile security definer set search_path = pg_catalog, pg_temp
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
 as $$
-  select bilag.reverse_export(i.claim_id, run.integration_type, i.posting_date, coalesce(nullif(btrim(run.note), ''), 'retry'))
-  from bilag.export_items i where i.run_id = run.id
-$$;
+declare
+  item bilag.export_items;
+  original bilag.export_items;
+begin
+  select i.* into item from bilag.export_items i where i.run_id = run.id;
+  select o.* into original from bilag.export_items o where o.id = item.reverses;
+  -- What the claim is booked as by now is another voucher, and nobody asked for its reversal.
+  if not original.holds then
+    perform bilag_internal.complain('KB004',
+      format('Voucher %s, which the run was to reverse, was released for re-export.', original.voucher_number),
+      'reverse_export reverses the voucher that the claim has now.');
+  end if;
+  return bilag.reverse_export(item.claim_id, run.integration_type, item.posting_date, coalesce(nullif(btrim(run.note), ''), 'retry'));
+end $$;
 
 comment on function bilag_internal.retry_reversal(bilag.export_runs) is 'For retry_export: no later run takes a reversal, so it is asked for again.';
 

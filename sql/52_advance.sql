@@ -1,24 +1,22 @@
 -- What a leased lane does next: look at doubtful or accepted items that are due, else send the next batch of its run, else end the
 -- run. Claiming and settling both come here, so that a lane goes on in the call that settled its last batch.
 
--- Items of a lane to look up now: doubtful ones first, else accepted ones and booked ones that a person wants to correct.
-create or replace function bilag_internal.due_looks(integration_id uuid, batch_limit integer)
-returns table (kind text, items bigint[])
+-- Items of a lane to look up now: doubtful ones first, else accepted ones and booked ones that a person wants to correct. What waits
+-- longest comes first.
+create or replace function bilag_internal.looks_due(integration_id uuid, batch_limit integer) returns setof bigint
 language sql stable
 as $$
   with due as (
-    select i.id, i.state from bilag.export_items i
-    where i.integration_id = due_looks.integration_id and i.next_look_at <= bilag_internal.now()
+    select i.id, i.state = 'in_doubt' as doubtful, i.next_look_at from bilag.export_items i
+    where i.integration_id = looks_due.integration_id and i.next_look_at <= bilag_internal.now()
     order by i.next_look_at limit 1000
-  ), one as (
-    select bool_or(d.state = 'in_doubt') as doubtful from due d having count(*) > 0
   )
-  select case when o.doubtful then 'find' else 'confirm' end,
-    array(select d.id from due d where (d.state = 'in_doubt') = o.doubtful limit batch_limit)
-  from one o
+  select d.id from due d
+  where d.doubtful = (select bool_or(o.doubtful) from due o)
+  order by d.next_look_at limit batch_limit
 $$;
 
-comment on function bilag_internal.due_looks(uuid, integer) is 'The next look-up of a lane, if one is due.';
+comment on function bilag_internal.looks_due(uuid, integer) is 'The next look-up of a lane: items of one kind, none if no look is due.';
 
 -- Called by a claim with its worker, and by a settle without: then the lease goes on as it was stamped.
 create or replace function bilag_internal.advance(
@@ -118,11 +116,10 @@ begin
   end if;
 
   if looking is not null then
-    select array_agg(e) into looked
+    select array_agg(k) into looked
     from bilag.export_lanes x
     join bilag.integration_types t on t.integration_type = x.integration_type
-    cross join lateral bilag_internal.due_looks(x.integration_id, t.vouchers_per_batch) as k
-    cross join lateral unnest(k.items) as e
+    cross join lateral bilag_internal.looks_due(x.integration_id, t.vouchers_per_batch) as k
     where x.integration_id = any(looking);
     -- The ledger that is asked about what is in doubt is the one that has it, if it is found: its settings are kept until then.
     update bilag.export_items i set looked_at = moment, ledger_key = case when i.state <> 'in_doubt' then i.ledger_key else (

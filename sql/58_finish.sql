@@ -137,7 +137,10 @@ begin
     ) as n on n.run_id = r.id
     order by r.org_id), patient => false);
   perform bilag_internal.raise_alert('run_failed', r.integration_id::text, r.org_id, r.integration_type,
-    coalesce(r.error ->> 'message', 'Every claim of the run was rejected.'), jsonb_build_object('runId', r.id))
+    coalesce(r.error ->> 'message', case
+      when exists (select from bilag.export_items i where i.run_id = r.id and i.state in ('in_doubt', 'sending'))
+        then 'The run booked nothing that is known of; vouchers of it are in doubt, and are looked up until it is known.'
+      else 'Every claim of the run was rejected.' end), jsonb_build_object('runId', r.id))
   from unnest(runs) as r where r.status = 'failed' or (r.status = 'partially_succeeded' and r.error is not null);
   perform bilag_internal.runs_finished(array(select r.id from unnest(runs) as r));
   perform bilag_internal.resolve_alert('run_failed', a.problem_key, 'a later run ended well')

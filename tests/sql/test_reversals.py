@@ -11,7 +11,7 @@ import pytest
 from tests.fix_bilag import Line, Organisation
 from tests.sql.fake_worker import FakeWorker
 from tests.sql.refusals import refused
-from tests.sql.vendor_with_memory import DAY, RELEASE, REVERSE, Vendor, audited, export, shown
+from tests.sql.vendor_with_memory import DAY, RELEASE, REVERSE, Vendor, audited, export, reference, shown
 
 
 @pytest.fixture
@@ -129,3 +129,29 @@ def test_a_reversal_needs_a_reason_and_an_open_day(org: Organisation, claim: UUI
     with refused("KB004", "The books are closed until 2026-03-31"):
         org.database.sql(REVERSE, claim, "2026-03-31")
     org.database.sql(REVERSE, claim, "2026-04-01")
+
+
+def test_a_retry_of_an_old_reversal_does_not_reverse_what_was_exported_since(
+    org: Organisation, vendor: Vendor, claim: UUID
+) -> None:
+    cancelled = org.database.value(REVERSE, claim, DAY)
+    org.database.sql("select bilag.cancel_export(%s)", cancelled)
+    vendor.work()
+    vendor.delete(reference(org))
+    org.database.sql(RELEASE, claim)
+    vendor.work()
+    export(org, vendor)
+    with refused("KB004", "Voucher 1, which the run was to reverse, was released"):
+        org.database.sql("select bilag.retry_export(%s)", cancelled)
+    assert vendor.work() == []
+    assert shown(org) == ("booked", None)
+
+
+def test_a_reversal_that_was_cancelled_with_an_empty_note_is_retried(
+    org: Organisation, vendor: Vendor, claim: UUID
+) -> None:
+    run = org.database.value(REVERSE, claim, DAY)
+    org.database.sql("select bilag.cancel_export(%s, ' ')", run)
+    org.database.sql("select bilag.retry_export(%s)", run)
+    vendor.work()
+    assert shown(org)[0].startswith("reversed by voucher")
