@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import re
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -52,6 +55,28 @@ def test_a_server_that_does_not_answer(shell: Shell, monkeypatch: pytest.MonkeyP
     assert "refused" in sentence
     assert "hunter2" not in sentence
     assert "DATABASE_URL" in mend
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"), [("BILAG_CONCURENCY", "BILAG_CONCURRENCY"), ("BILAG_DATABASE_URL", "DATABASE_URL")]
+)
+def test_a_variable_that_is_misspelled(doctor: Doctor, monkeypatch: pytest.MonkeyPatch, name: str, meant: str) -> None:
+    monkeypatch.setenv(name, "3")
+    assert doctor.finds()["variables"] == (
+        f"{name} is set and nothing reads it; {meant} is what is read.",
+        "Name it as .env.example does.",
+    )
+
+
+def test_no_variable_that_is_documented_is_taken_for_a_misspelled_one(
+    doctor: Doctor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (Path(__file__).resolve().parents[2] / ".env.example").read_text(encoding="utf-8")
+    others = {name for name in re.findall(r"^#?(BILAG_[A-Z_]+)=", text, re.MULTILINE) if name not in os.environ}
+    for name in others:
+        monkeypatch.setenv(name, "")
+    assert len(others) > 10
+    assert doctor.finds() == {}
 
 
 def test_transactions_that_see_an_old_state(doctor: Doctor, database: Installed) -> None:

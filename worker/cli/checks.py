@@ -6,7 +6,8 @@ import os
 import socket
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from difflib import get_close_matches
 from typing import Any
 from uuid import uuid4
 
@@ -21,6 +22,8 @@ from worker.watchman import STALE_SECONDS
 
 _OLDEST_SERVER = 150000
 _MOST_SKEW_SECONDS = 5.0
+_ALIKE = 0.8
+"""From here on two names are taken for one and its misspelling: BILAG_CONCURENCY, and BILAG_DATABASE_URL too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +126,14 @@ def _listening(settings: Settings) -> str:
     return "DATABASE_URL goes through a pooler: work is found by polling"
 
 
+def _variables(_settings: Settings) -> str:
+    read = {f"BILAG_{field.name.upper()}" for field in fields(Settings)} - {"BILAG_DATABASE_URL"}
+    for name in sorted(name for name in os.environ if name.startswith("BILAG_") and name not in read):
+        for meant in get_close_matches(name, read | {"DATABASE_URL"}, 1, _ALIKE):
+            raise Told(f"{name} is set and nothing reads it; {meant} is what is read.")
+    return "none is misspelled"
+
+
 def _adapters(_settings: Settings) -> str:
     broken, keys = [], adapters.keys()
     for key in keys:
@@ -136,6 +147,7 @@ def _adapters(_settings: Settings) -> str:
 
 
 _CHECKS: tuple[tuple[str, str, Callable[[Settings], str]], ...] = (
+    ("variables", "Name it as .env.example does.", _variables),
     ("server", "Check DATABASE_URL, and that Postgres runs.", _server),
     (
         "isolation",
