@@ -57,6 +57,16 @@ cross join lateral bilag_internal.claims_by_state(c.id) as i
 order by o.name, c.integration_type;
 
 comment on view bilag.overview is 'One line per integration: what it does, how it is, how its claims stand.';
+comment on column bilag.overview.status is 'disabled, paused and why, circuit open, asked to wait, exporting, waiting and for what, due, or idle.';
+comment on column bilag.overview.health is 'The latest check of the connection: healthy, degraded or unreachable; null before the first.';
+comment on column bilag.overview.pending is 'Claims that a run has taken and not sent. Those that no run has taken yet are in no count here: bilag.claim_exports has them.';
+comment on column bilag.overview.sending is 'Claims that are marked as sent, and whose answer is awaited.';
+comment on column bilag.overview.accepted is 'Claims that the accounting system took, and that are not seen in its ledger yet.';
+comment on column bilag.overview.exported is 'Claims that are booked, also those that a person marked as booked elsewhere.';
+comment on column bilag.overview.rejected is 'Claims that cannot be booked as they are.';
+comment on column bilag.overview.in_doubt is 'Claims of which it is not known whether they are booked; they are looked up.';
+comment on column bilag.overview.next_work_at is 'When a worker has something to do here; null: never, until somebody asks.';
+comment on column bilag.overview.next_scheduled_at is 'The next slot of its enabled schedules.';
 
 create or replace view bilag.runs_in_progress with (security_invoker = true) as
 select o.name as organization, r.integration_type, r.status, r.waiting_reason_code, n.total, n.done,
@@ -70,6 +80,11 @@ where r.finished_at is null
 order by r.enqueued_at;
 
 comment on view bilag.runs_in_progress is 'Runs that are not at their end, with a bar.';
+comment on column bilag.runs_in_progress.total is 'Claims that the run has taken so far.';
+comment on column bilag.runs_in_progress.done is 'Of those, the ones that are booked or rejected.';
+comment on column bilag.runs_in_progress.due_at is 'When a worker takes it up again; null: when what it waits for has come.';
+comment on column bilag.runs_in_progress.failures is 'Deliveries that failed since the last one that did not: where it is in bilag.retry_schedule.';
+comment on column bilag.runs_in_progress.last_error is 'What the last failed delivery said.';
 
 create or replace view bilag.queue_status with (security_invoker = true) as
 select q.queue, q.messages, q.visible, q.oldest,
@@ -79,6 +94,12 @@ select q.queue, q.messages, q.visible, q.oldest,
 from bilag_internal.queue_lengths() q;
 
 comment on view bilag.queue_status is 'The queues, and what the lanes say: a message is a hint, the lane is the truth.';
+comment on column bilag.queue_status.messages is 'All messages of the queue.';
+comment on column bilag.queue_status.visible is 'Those that a worker could take now.';
+comment on column bilag.queue_status.oldest is 'When the oldest of them was sent.';
+comment on column bilag.queue_status.lanes_due is 'Integrations that have work now.';
+comment on column bilag.queue_status.lanes_leased is 'Integrations that a worker holds.';
+comment on column bilag.queue_status.next_due_at is 'When the next integration that has no work now will have some.';
 
 create or replace view bilag.stuck with (security_invoker = true) as
 select o.name as organization, s.integration_type, s.what, s.since, s.why, s.what_to_do, s.org_id
@@ -111,6 +132,8 @@ join bilag.organizations o on o.id = s.org_id
 order by s.since;
 
 comment on view bilag.stuck is 'What does not move by itself, why, and what to do.';
+comment on column bilag.stuck.what is 'integration, lane, run and its id, or claim and its number.';
+comment on column bilag.stuck.since is 'Since when it stands still.';
 
 create or replace view bilag.open_alerts with (security_invoker = true) as
 select coalesce(a.details ->> 'severity', k.severity) as severity, a.kind, o.name as organization, a.integration_type, a.message, a.count, a.opened_at, a.last_seen_at, k.runbook,
@@ -122,6 +145,8 @@ where a.resolved_at is null
 order by array_position(array['critical', 'warning', 'info'], coalesce(a.details ->> 'severity', k.severity)), a.opened_at;
 
 comment on view bilag.open_alerts is 'Problems that are open, the worst first, with the line of the runbook.';
+comment on column bilag.open_alerts.count is 'How often it was seen since it was opened.';
+comment on column bilag.open_alerts.runbook is 'What to do; docs/operations.md has more.';
 
 create or replace view bilag.dead_letters with (security_invoker = true) as
 select d.id, d.died_at, d.letter ->> 'queue' as queue, d.letter ->> 'reasonCode' as reason_code,
@@ -134,6 +159,8 @@ left join bilag.reasons r on r.reason_code = d.letter ->> 'reasonCode'
 order by d.id;
 
 comment on view bilag.dead_letters is 'Messages and runs that were set aside, with the reason: redrive or discard.';
+comment on column bilag.dead_letters.read_count is 'How often the message was handed out before it was set aside.';
+comment on column bilag.dead_letters.message is 'The message as it was found in its queue.';
 
 create or replace view bilag.attempts with (security_invoker = true) as
 select g."timestamp", o.name as organization, g.adapter_name, g.operation, g.attempt_number, g.total_attempts, g.error_class,
@@ -153,6 +180,9 @@ where w.last_seen_at > (select bilag_internal.clock_now()) - interval '1 day'
 order by w.last_seen_at desc;
 
 comment on view bilag.workers is 'Workers seen in the last day.';
+comment on column bilag.workers.running is 'Jobs in its hands, by its own last word.';
+comment on column bilag.workers.lanes is 'Integrations that it holds by the database''s word.';
+comment on column bilag.workers.status is 'alive, or gone: not heard of for two minutes.';
 
 create or replace view bilag.schedule_drift with (security_invoker = true) as
 select o.name as organization, r.integration_type, r.scheduled_for, r.enqueued_at, r.started_at,
@@ -162,3 +192,4 @@ where r.scheduled_for is not null
 order by r.scheduled_for desc;
 
 comment on view bilag.schedule_drift is 'Scheduled against actual time, also of runs that have not started.';
+comment on column bilag.schedule_drift.drift is 'How much later than its slot the run started, or how late it is by now.';

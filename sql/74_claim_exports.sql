@@ -90,3 +90,11 @@ from (
 
 comment on view bilag.claim_exports is
   'One row per claim and integration: its state in plain words, its voucher, its reason and what to do. A claimant sees how their own stand.';
+comment on column bilag.claim_exports.reference is 'What the voucher is known by in the accounting system; it stays the same until the claim is released for another export.';
+comment on column bilag.claim_exports.external_id is 'What the accounting system calls the voucher; of one that was booked elsewhere, its number there.';
+comment on column bilag.claim_exports.amount is 'The sum of the voucher''s lines before the settlement line.';
+comment on column bilag.claim_exports.reason is 'Why it stands as it does, in a sentence; reason_code and reason_params say it to programs.';
+comment on column bilag.claim_exports.attempt is 'How often it was sent.';
+comment on column bilag.claim_exports.next_look_at is 'When it is looked up again.';
+comment on column bilag.claim_exports.run is 'The run that has or had it.';
+comment on column bilag.claim_exports.reversal_run is 'The run that books or booked its mirror.';

@@ -162,3 +162,13 @@ def test_the_queue_status_tells_messages_and_lanes(org: Organisation) -> None:
         ("bilag_webhooks", 0),
     ]  # fmt: skip
     assert rows[1][2:] == (1, 0)
+
+
+def test_what_a_number_of_the_overview_counts_is_said_beside_it(bilag: Bilag) -> None:
+    unsaid = bilag.database.sql(
+        "select a.attname from pg_attribute a where a.attrelid = 'bilag.overview'::regclass and a.attnum > 0"
+        " and col_description(a.attrelid, a.attnum) is null"
+    )
+    assert {name for (name,) in unsaid} <= {
+        "organization", "integration_type", "integration", "last_run_finished_at", "org_id",
+    }  # fmt: skip
