@@ -6,7 +6,7 @@ language plpgsql immutable set search_path = pg_catalog, pg_temp
 as $$
 declare
   of_claim constant text[] := array[
-    'claim_number', 'status', 'currency', 'approved_at', 'claimant_name', 'claimant_reference', 'claimant_user_id', 'documentation_url', 'lines'];
+    'id', 'claim_number', 'status', 'currency', 'approved_at', 'claimant_name', 'claimant_reference', 'claimant_user_id', 'documentation_url', 'lines'];
   of_line constant text[] := array['line_no', 'category', 'description', 'expense_date', 'amount', 'dimensions'];
   line jsonb;
   unknown text;
@@ -75,7 +75,10 @@ begin
   end if;
   select c.* into known from bilag.expense_claims c
   where c.org_id = upsert_claim.org_id and c.claim_number = claim ->> 'claim_number';
-  if found and known.status = 'approved' and coalesce(claim ->> 'status', 'approved') = 'approved' then
+  if known.id <> (claim ->> 'id')::uuid then
+    perform bilag_internal.complain('KB001', format('Claim %s has the id %s.', known.claim_number, known.id), 'Send that one, or none.');
+  end if;
+  if known.status = 'approved' and coalesce(claim ->> 'status', 'approved') = 'approved' then
     if bilag_internal.differs(known, claim) then
       perform bilag_internal.complain('KB006', format('Claim %s is approved, and has other lines or another currency than was sent.', known.claim_number),
         'reopen_claim takes it back to draft when nothing holds it.');
@@ -85,8 +88,8 @@ begin
   select c.* into known from bilag.expense_claims c where c.id = known.id for update;
   if known.id is null then
     insert into bilag.expense_claims (
-      org_id, claim_number, claimant_name, claimant_reference, claimant_user_id, currency, status, approved_at, documentation_url)
-    values (upsert_claim.org_id, claim ->> 'claim_number', claim ->> 'claimant_name', claim ->> 'claimant_reference',
+      id, org_id, claim_number, claimant_name, claimant_reference, claimant_user_id, currency, status, approved_at, documentation_url)
+    values (coalesce((claim ->> 'id')::uuid, gen_random_uuid()), upsert_claim.org_id, claim ->> 'claim_number', claim ->> 'claimant_name', claim ->> 'claimant_reference',
       (claim ->> 'claimant_user_id')::uuid, coalesce(claim ->> 'currency', 'NOK'), 'draft', null, claim ->> 'documentation_url')
     returning id into made;
   else
@@ -122,6 +125,7 @@ language sql immutable set search_path = pg_catalog, pg_temp
 as $$
   select case
     when code = '23502' then format('A line has no %s.', missing)
+    when rule = 'expense_claims_pkey' then 'The id belongs to another claim.'
     when rule = 'expense_claim_lines_pkey' then 'Two lines have the same line_no.'
     when rule = 'claim_number_has_one_to_hundred_characters' then 'The claim_number has more than 100 characters.'
     when rule = 'status_is_known' then 'The status is none of draft, submitted, approved, rejected, withdrawn.'
@@ -179,4 +183,4 @@ begin
 end $$;
 
 comment on function bilag.upsert_claims(uuid, jsonb) is
-  'Inserts or updates claims, idempotent on claim_number, and reports on each; a bad one is refused and stops no other. Each is {claim_number, status, currency, approved_at, claimant_name, claimant_reference, claimant_user_id, documentation_url, lines: [{line_no, category, description, expense_date, amount, dimensions}]}; without lines, those that are there stay.';
+  'Inserts or updates claims, idempotent on claim_number, and reports on each; a bad one is refused and stops no other. Each is {id, claim_number, status, currency, approved_at, claimant_name, claimant_reference, claimant_user_id, documentation_url, lines: [{line_no, category, description, expense_date, amount, dimensions}]}; without lines, those that are there stay.';

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from typing import Any
+from uuid import uuid4
 
 from psycopg.types.json import Jsonb
 
@@ -52,6 +53,18 @@ def test_a_draft_is_updated_and_its_lines_replaced(org: Organisation) -> None:
     assert org.database.sql("select status, currency from bilag.expense_claims") == [("approved", "EUR")]
 
 
+def test_a_new_claim_has_the_id_that_the_application_gives_it(bilag: Bilag, org: Organisation) -> None:
+    mine, other = str(uuid4()), str(uuid4())
+    assert results(upsert(org, claim("C-1", id=mine))) == ["inserted"]
+    assert results(upsert(org, claim("C-1", id=mine), claim("C-1"))) == ["unchanged", "unchanged"]
+    assert org.database.sql("select id::text, claim_number from bilag.expense_claims") == [(mine, "C-1")]
+    (told,) = upsert(org, claim("C-1", id=other))["claims"]
+    assert (told["code"], told["message"]) == ("KB001", f"Claim C-1 has the id {mine}.")
+    for someone in (org, bilag.organisation("Other")):
+        (told,) = upsert(someone, claim("C-2", id=mine))["claims"]
+        assert (told["result"], told["message"]) == ("refused", "The id belongs to another claim.")
+
+
 def test_without_lines_the_lines_stay(org: Organisation) -> None:
     upsert(org, claim("C-1", status="draft"))
     upsert(org, {"claim_number": "C-1", "status": "submitted"})
@@ -85,6 +98,7 @@ BAD: dict[str, Any] = {
     "a currency of four letters": {"claim_number": "X", "currency": "NOKK"},
     "a date that is none": {"claim_number": "X", "status": "approved", "approved_at": "31 February"},
     "a user id that is none": {"claim_number": "X", "claimant_user_id": "Kari"},
+    "an id that is none": {"claim_number": "X", "id": 17},
     "a key that nobody reads": {"claim_number": "X", "curency": "EUR"},
     "a key of a line that nobody reads": {"claim_number": "X", "lines": [{"category": "T", "amount": 1, "vat": 25}]},
     "null for lines": {"claim_number": "X", "lines": None},
@@ -118,7 +132,7 @@ def test_a_bad_claim_is_refused_with_a_sentence_and_stops_no_other(org: Organisa
 def test_a_refusal_names_what_nobody_reads_and_what_there_is(org: Organisation) -> None:
     told = upsert(org, {"claim_number": "C-1", "curency": "EUR"}, claim("C-2", lines=[{"ammount": 1}]))
     one, two = (each["message"] for each in told["claims"])
-    assert one.startswith("A claim has no curency; it has: claim_number, status, currency, approved_at, ")
+    assert one.startswith("A claim has no curency; it has: id, claim_number, status, currency, approved_at, ")
     assert two == "A line has no ammount; it has: line_no, category, description, expense_date, amount, dimensions."
 
 
