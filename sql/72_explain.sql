@@ -67,11 +67,12 @@ begin
         i.reference, i.amount, i.currency, i.posting_date)
       from bilag.export_items i where i.claim_id = claim.id and i.voucher is not null
       union all
-      select i.sent_at, 3, format('%s: sent%s, correlation %s', i.integration_type,
-        case when i.attempt > 1 then format(' for the first time (%s attempts by now)', i.attempt) else '' end, i.correlation_id)
+      -- sent_at says since when the vendor may have it, which is earlier where it is looked up first: no item is sent before it is made.
+      select greatest(i.sent_at, i.created_at), 3, format('%s: %ssent%s, correlation %s', i.integration_type,
+        case when i.reverses is not null then 'reversal ' else '' end, case when i.attempt > 1 then format(' for the first time (%s attempts by now)', i.attempt) else '' end, i.correlation_id)
       from bilag.export_items i where i.claim_id = claim.id and i.attempt > 0
       union all
-      select coalesce(i.settled_at, i.sent_at, i.created_at), 4, format('%s: %s%s%s%s', i.integration_type,
+      select coalesce(i.settled_at, greatest(i.sent_at, i.created_at)), 4, format('%s: %s%s%s%s', i.integration_type,
         case when i.reverses is not null then 'reversal ' else '' end, case i.state when 'exported' then 'booked' when 'in_doubt' then 'in doubt' when 'voided' then 'released' else i.state end,
         coalesce(', external id ' || i.external_id, ''), coalesce(': ' || i.message, ''))
       from bilag.export_items i where i.claim_id = claim.id and i.state <> 'pending'

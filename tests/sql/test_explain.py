@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date
 
 from tests.fix_bilag import Bilag, Line, Organisation
+from tests.sql.correcting import reversal_is_in_hand
 from tests.sql.fake_worker import FakeWorker
 from tests.sql.refusals import refused
 
@@ -46,6 +47,17 @@ def test_a_rejection_and_a_persons_decision_are_in_the_story(org: Organisation, 
     told = story(org)
     assert any(line.endswith("xledger: rejected: Konto sperret") for line in told)
     assert any("claim.excluded by " in line and line.endswith(": private") for line in told)
+
+
+def test_a_reversal_is_not_sent_before_it_was_asked_for(bilag: Bilag, org: Organisation, worker: FakeWorker) -> None:
+    claim = org.claim("C-1")
+    org.request()
+    worker.work()
+    bilag.advance(hours=1)
+    worker.settle(reversal_is_in_hand(org, worker, claim))
+    (sent,) = (line for line in story(org) if "reversal sent" in line)
+    assert sent.startswith("2026-03-02 13:00:00  xledger: reversal sent, correlation ")
+    assert sum("xledger: sent" in line for line in story(org)) == 1
 
 
 def next_of(org: Organisation) -> str:
