@@ -135,7 +135,8 @@ begin
   end if;
   select a.* into alert from bilag.alerts a where a.id = alert.id for update;
   if alert.resolved_at is not null then
-    perform bilag_internal.complain('KB004', format('Alert %s was resolved at %s: %s.', alert.id, alert.resolved_at, alert.resolution));
+    perform bilag_internal.complain('KB004', format('Alert %s was resolved at %s: %s.', alert.id, alert.resolved_at, alert.resolution),
+      'select * from bilag.open_alerts;');
   end if;
   update bilag.alerts a set resolved_at = bilag_internal.now(), resolution = note where a.id = alert.id;
   if alert.org_id is not null then

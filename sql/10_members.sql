@@ -65,7 +65,8 @@ begin
   if bilag_internal.is_service() or require_member.org_id in (select bilag_internal.my_org_ids()) then
     return;
   end if;
-  perform bilag_internal.complain('KB003', 'You are not a member of this organisation.');
+  perform bilag_internal.complain('KB003', 'You are not a member of this organisation.',
+    'Ask one of its finance_admins to make you one.');
 end $$;
 
 comment on function bilag_internal.require_member(uuid) is 'Raises KB003 unless the caller may see the organisation''s status.';

@@ -55,7 +55,8 @@ begin
     return old;
   end if;
   if new.org_id is distinct from old.org_id or new.id is distinct from old.id then
-    perform bilag_internal.complain('KB006', format('Claim %s keeps its id and organisation.', old.claim_number));
+    perform bilag_internal.complain('KB006', format('Claim %s keeps its id and organisation.', old.claim_number),
+      'What belongs to another organisation is inserted there.');
   end if;
   -- Its vouchers are named by it: another claim that took the number would be taken for this one's at the vendor.
   if new.claim_number is distinct from old.claim_number and exists (

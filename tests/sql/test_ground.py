@@ -67,3 +67,28 @@ def test_every_code_that_a_room_raises_is_listed_in_the_ground(database: Databas
     raised = set(re.findall(r"'(KB0\d\d)'", "\n".join(rooms().values())))
     assert raised
     assert raised <= {word for word in listed if word.startswith("KB0")}
+
+
+def arguments(call: str) -> int:
+    """How many arguments there are after an opening parenthesis; commas within quotes and calls do not count."""
+    depth, commas, quoted = 1, 0, False
+    for letter in call:
+        quoted ^= letter == "'"
+        if not quoted:
+            depth += (letter == "(") - (letter == ")")
+            commas += letter == "," and depth == 1
+        if depth == 0:
+            return commas + 1
+    raise AssertionError("the call does not end")
+
+
+def test_every_mistake_is_told_with_what_to_do() -> None:
+    told = 0
+    for name, text in rooms().items():
+        for call in re.finditer(r"perform bilag_internal\.complain\(", text):
+            rest = text[call.end() :]
+            if rest.startswith("'KB001', fault)"):
+                continue  # upsert_claims: the sentence says what there is
+            assert arguments(rest) == 3, f"{name}: {rest[:100]}"
+            told += 1
+    assert told > 60
