@@ -95,13 +95,13 @@ begin
   if posting is not null then
     select array_agg(r.id) into ended
     from bilag.export_runs r
-    where r.id = any(posting) and r.finished_at is null and r.took_all and not exists (
+    where r.id = any(posting) and r.took_all and not exists (
       select from bilag.export_items i where i.run_id = r.id and i.position >= r.next_position and i.state = 'pending');
     perform bilag_internal.finish_runs(ended);
     -- What is left: not at its end, and with something to send; a piece without any is followed by the next one in another delivery.
     posting := array(
       select r.id from bilag.export_runs r
-      where r.id = any(posting) and r.finished_at is null and r.due_at <= moment and exists (
+      where r.id = any(posting) and r.finished_at is null and exists (
         select from bilag.export_items i where i.run_id = r.id and i.position >= r.next_position and i.state = 'pending'));
     if cardinality(posting) > 0 then
       marked := bilag_internal.mark_batches(posting);

@@ -66,7 +66,7 @@ def test_a_look_does_not_give_the_lane_to_the_next_run_while_its_own_waits_to_tr
     org.request()
     bilag.advance(seconds=10)
     look = worker.claim_one()
-    assert look["kind"] == "find"
+    assert (look["kind"], look["runId"]) == ("find", None), "what is looked at may be another run's"
     assert worker.settle(look, "exported") == [], "the system is down: the next run would meet the same"
     bilag.advance(minutes=5)
     assert worker.claim_one()["runId"] == str(waits)
@@ -104,3 +104,37 @@ def test_a_look_that_is_due_in_one_lane_holds_up_no_other(bilag: Bilag, worker: 
     awake.claim("C-1")
     awake.request()
     assert worker.claim_one()["orgId"] == str(awake.id)
+
+
+def test_each_look_has_a_correlation_id_of_its_own(bilag: Bilag, org: Organisation, worker: FakeWorker) -> None:
+    bilag.database.sql("update bilag.integration_types set vouchers_per_batch = 1")
+    org.approve(2)
+    org.request()
+    posts = [worker.claim_one()]
+    posts += worker.settle(posts[0], "unknown", release=True) or worker.claim()
+    running = bilag.database.value("select correlation_id::text from bilag.export_runs")
+    assert posts[1]["correlationId"] == running
+    worker.settle(posts[1], "unsent", failure=failed())
+    looks = []
+    for seconds in (20, 65):
+        bilag.advance(seconds=seconds)
+        looks.append(worker.claim_one())
+        worker.settle(looks[-1], "unknown")
+    assert [look["kind"] for look in looks] == ["find", "find"]
+    assert len({job["correlationId"] for job in posts + looks}) == 4
+
+
+def test_a_look_notes_the_ledger_of_its_own_integration(bilag: Bilag, worker: FakeWorker) -> None:
+    orgs = {code: bilag.organisation(code, settings={"owner_code": code}) for code in ("11", "22")}
+    for org in orgs.values():
+        org.claim("C-1")
+        org.request()
+    for job in worker.claim():
+        worker.settle(job, "unknown")
+    bilag.database.sql("update bilag.export_items set ledger_key = null")
+    bilag.advance(seconds=5)
+    worker.claim()
+    noted = bilag.database.sql(
+        "select o.name, i.ledger_key from bilag.export_items i join bilag.organizations o on o.id = i.org_id order by 1"
+    )
+    assert [(code, code in key) for code, key in noted] == [("11", True), ("22", True)]
