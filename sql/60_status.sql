@@ -58,7 +58,8 @@ begin
       from bilag.export_files f where f.run_id = run.id));
 end $$;
 
-comment on function bilag.export_status(uuid) is 'How a run stands, for polling: status, counts, what it waits for, its error, its file.';
+comment on function bilag.export_status(uuid) is 
+  'How a run stands, for polling until finishedAt is set. status is queued, running, waiting, succeeded, partially_succeeded, failed or cancelled; progress is 0 to 1; claims counts them by state; waitingFor says for what and until when, error why the last delivery failed, file what there is to fetch.';
 
 create or replace function bilag.preview_export(
   org_id uuid, integration_type text, period_end date default null, row_limit integer default 100
@@ -100,17 +101,17 @@ begin
         select l ->> 'account' as account, b.currency, sum((l ->> 'amount')::numeric)::text as amount
         from booked b cross join lateral jsonb_array_elements(b.content -> 'lines') as l group by 1, 2
       ) as s), '[]'),
-    'vouchers', coalesce((select jsonb_agg(b.content order by b.n) from booked b where b.n <= row_limit), '[]'),
+    'vouchers', coalesce((select jsonb_agg(b.content order by b.n) from booked b where b.n <= coalesce(row_limit, 100)), '[]'),
     'rejected', coalesce((
       select jsonb_agg(jsonb_build_object('claimId', r.claim_id, 'claimNumber', r.claim_number, 'reasonCode', r.reason_code,
         'reasonParams', r.reason_params, 'reason', r.reason) order by r.n)
-      from refused r where r.n <= row_limit), '[]'))
+      from refused r where r.n <= coalesce(row_limit, 100)), '[]'))
   into answer;
   return answer;
 end $$;
 
 comment on function bilag.preview_export(uuid, text, date, integer) is
-  'What an export would book and reject now, by the statement that an export uses; writes nothing.';
+  'What an export would book and reject now, by the statement that an export uses; writes nothing. {wouldBook, wouldReject, sums: [{account, currency, amount}], vouchers: [{claimNumber, postingDate, lines, …}], rejected: [{claimNumber, reasonCode, reasonParams, reason}]}: counts and sums are of all, and of the vouchers and the rejected the first row_limit are shown, in the order of approval.';
 
 create or replace function bilag.export_report(run_id uuid)
 returns table (

@@ -111,6 +111,12 @@ def test_a_preview_counts_all_and_shows_as_many_rows_as_asked(org: Organisation)
     assert {s["account"]: s["amount"] for s in shown["sums"]} == {"7140": "2010.00", "2910": "-2010.00"}
 
 
+def test_a_preview_with_null_for_a_limit_shows_as_many_as_without_one(org: Organisation) -> None:
+    org.approve(101)
+    shown = "select jsonb_array_length(bilag.preview_export(%s, 'xledger', row_limit => null) -> 'vouchers')"
+    assert org.database.value(shown, org.id) == len(org.preview(limit=100)["vouchers"]) == 100
+
+
 def test_a_preview_of_a_period_shows_what_that_period_would_take(bilag: Bilag, org: Organisation) -> None:
     org.claim("March")
     bilag.advance(days=40)
