@@ -32,7 +32,7 @@ declare
 begin
   perform bilag_internal.require_finance(org_id);
   integration := bilag_internal.integration_of(org_id, integration_type);
-  if coalesce(secret, '') = '' then
+  if coalesce(btrim(secret, E' \t\r\n'), '') = '' then
     perform bilag_internal.complain('KB001', 'The secret is empty.', 'Give the token or the JSON that the accounting system issued.');
   end if;
   -- The lane first, as every verb; then what a settle may have written while this waited.

@@ -18,7 +18,10 @@ create or replace function bilag_internal.refuse_held(claim_number text, item bi
 language plpgsql stable set search_path = pg_catalog, pg_temp
 as $$
 begin
-  if item.state = 'exported' then
+  if exists (select from bilag.export_items r where r.reverses = item.id and r.holds and r.state = 'exported') then
+    perform bilag_internal.complain('KB008', format('Claim %s was booked by %s, and reversed.', claim_number, item.integration_type),
+      'reopen_claim lets go of it, or release_for_reexport.');
+  elsif item.state = 'exported' then
     perform bilag_internal.complain('KB008', format('Claim %s is booked by %s.', claim_number, item.integration_type),
       'release_for_reexport gives it up for another export, reverse_export takes it back.');
   elsif item.state in ('in_doubt', 'accepted') then

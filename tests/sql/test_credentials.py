@@ -123,7 +123,7 @@ def test_only_finance_sets_a_secret_and_an_empty_one_is_none(bilag: Bilag, org: 
     for person in (org.member("member"), bilag.organisation("Other").member()):
         with bilag.database.as_user(person) as connection, refused("KB003"):
             connection.execute(SET, [org.id, SECRET, None])
-    for empty in ("", None):
+    for empty in ("", " \n\t", None):
         with refused("KB001", "The secret is empty"):
             bilag.database.sql(SET, org.id, empty, None)
     with bilag.database.as_user(org.member()) as connection:

@@ -95,6 +95,8 @@ def test_a_reversed_claim_may_be_reopened_corrected_and_exported_anew(
     with refused("KB008"):
         org.database.sql(reopen, claim)
     vendor.work()
+    with refused("KB008", "was booked by xledger, and reversed"):
+        org.database.sql("select bilag.exclude_claim(%s, 'xledger', 'private')", claim)
     org.database.sql(reopen, claim)
     export(org, vendor)
     assert len(vendor.holds) == 2
