@@ -34,9 +34,8 @@ begin
     returning r.id
   )
   select array(select w.id from waiting w),
-    array(select c.id from counted c where (not patience or c.forced or c.accepted + c.doubtful = 0)
-      -- A run off its lane that has something to send again is not at its end.
-      and (not patience or c.forced or c.pending = 0))
+    -- A run off its lane that has something to send again is not at its end.
+    array(select c.id from counted c where not patience or c.forced or c.accepted + c.doubtful + c.pending = 0)
   into patient, ending;
   -- Whoever thought these at their end overlooked something pending: look from the beginning.
   update bilag.export_runs r set next_position = 1

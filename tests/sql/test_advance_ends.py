@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.fix_bilag import Bilag, Organisation
 from tests.sql.fake_worker import FakeWorker, failed
 
@@ -21,15 +23,18 @@ def test_a_run_that_was_cancelled_in_the_meantime_ends_and_takes_no_claims(
     assert org.states() == {"C-1": "exported"}
 
 
-def test_what_was_overlooked_is_sent_before_the_run_ends(bilag: Bilag, org: Organisation, worker: FakeWorker) -> None:
+@pytest.mark.parametrize(("first", "status"), [("exported", "succeeded"), ("accepted", "waiting")])
+def test_what_was_overlooked_is_sent_before_the_run_ends(
+    bilag: Bilag, org: Organisation, worker: FakeWorker, first: str, status: str
+) -> None:
     bilag.database.sql("update bilag.integration_types set vouchers_per_batch = 1")
     org.approve(3)
     run = org.request()
-    worker.settle(worker.claim_one(), release=True)
-    bilag.database.sql("update bilag.export_runs set next_position = 3")
+    worker.settle(worker.claim_one(), first, release=True)
+    bilag.database.sql("update bilag.export_runs set next_position = 4")
     worker.work()
-    assert set(org.states().values()) == {"exported"}
-    assert org.status(run)["status"] == "succeeded"
+    assert org.states() == {"C-0001": first, "C-0002": "exported", "C-0003": "exported"}
+    assert org.status(run)["status"] == status
 
 
 def test_a_lane_whose_run_waits_to_try_again_asks_what_stands_and_sends_nothing(

@@ -128,6 +128,20 @@ def test_patience_with_unconfirmed_vouchers_ends_after_an_hour_and_they_are_stil
     assert org.states() == {"C-1": "exported"}
 
 
+def test_patience_begins_when_the_run_has_nothing_left_to_try(
+    bilag: Bilag, org: Organisation, worker: FakeWorker
+) -> None:
+    org.claim("C-1")
+    run = org.request()
+    worker.settle(worker.claim_one(), "unknown", failure=failed(retry_after=7200))
+    bilag.advance(hours=2, seconds=1)
+    worker.settle(worker.claim_one(), "unknown")
+    assert worker.tick()["ended"] == 0
+    assert org.status(run)["waitingFor"]["reasonCode"] == "in_doubt"
+    bilag.advance(minutes=61)
+    assert worker.tick()["ended"] == 1
+
+
 def test_the_end_of_a_run_is_audited_with_counts_sums_and_a_hash_of_what_was_booked(
     org: Organisation, worker: FakeWorker
 ) -> None:

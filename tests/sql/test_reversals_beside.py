@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -98,6 +99,8 @@ def test_two_reversals_at_once_wait_each_for_its_own_original(
     vendor.work()
     assert [org.status(run)["status"] for run in runs] == ["succeeded", "succeeded"]
     assert set(vendor.posts.values()) == {1}
+    assert [len(voucher["lines"]) for voucher in vendor.holds.values()] == [2, 2, 2, 2]
+    assert vendor.sums() == {"7140": Decimal(0), "2910": Decimal(0)}
 
 
 def test_one_of_two_reversals_whose_original_is_absent_does_not_end_the_other(
@@ -160,3 +163,13 @@ def test_the_look_at_the_original_does_not_wait_for_a_run_that_waits_to_try_agai
     worker.settle(worker.claim_one(), "unsent", failure=failed())
     org.database.sql(REVERSE, claim, DAY)
     assert worker.claim_one()["kind"] == "confirm"
+
+
+def test_a_retry_asks_for_the_reversal_of_its_own_run_again(org: Organisation, vendor: Vendor, claim: UUID) -> None:
+    other = vendor.book(org, "C-2")
+    runs = [org.database.value(REVERSE, which, DAY) for which in (claim, other)]
+    org.database.sql("select bilag.cancel_export(r) from unnest(%s::uuid[]) as r", runs)
+    vendor.work()
+    org.database.sql("select bilag.retry_export(%s)", runs[1])
+    vendor.work()
+    assert [voucher["claimNumber"] for voucher in vendor.holds.values()] == ["C-1", "C-2", "C-2"]
