@@ -27,8 +27,7 @@ declare
   number bigint;
 begin
   update bilag.export_lanes l
-  set voucher_number_last = greatest(l.voucher_number_last,
-    coalesce((integration.settings ->> 'voucher_number_from')::numeric::bigint, 1) - 1) + 1
+  set voucher_number_last = greatest(l.voucher_number_last, (integration.settings ->> 'voucher_number_from')::numeric::bigint - 1) + 1
   where l.integration_id = integration.id returning l.voucher_number_last into number;
   insert into bilag.export_runs (org_id, integration_type, trigger, note)
   values (integration.org_id, integration.integration_type, 'reversal', reason) returning * into run;

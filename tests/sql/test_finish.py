@@ -175,9 +175,28 @@ def test_a_run_ends_once(org: Organisation, worker: FakeWorker) -> None:
     assert len(ends(org)) == 2
 
 
+def test_the_end_of_a_run_leaves_other_runs_where_they_are(bilag: Bilag, org: Organisation, worker: FakeWorker) -> None:
+    org.approve(300)
+    org.request()
+    worker.claim()
+    other = bilag.organisation("Andre")
+    other.claim("C-1")
+    other.request()
+    before = org.database.sql("select next_position from bilag.export_runs where org_id = %s", org.id)
+    worker.settle(worker.claim_one(), "rejected")
+    assert before == [(251,)]
+    assert org.database.sql("select next_position from bilag.export_runs where org_id = %s", org.id) == before
+    assert set(org.states().values()) == {"sending", "pending"}
+
+
 def test_an_ended_run_keeps_no_item_that_a_worker_would_send(org: Organisation, worker: FakeWorker) -> None:
     org.approve(300)
     org.request()
     worker.settle(worker.claim_one(), "exported", failure=failed("permanent"))
     states = org.database.sql("select distinct state, holds, reason_code from bilag.export_items order by 1")
     assert states == [("exported", True, None), ("voided", False, "run_ended")]
+    told = org.database.sql(
+        "select distinct settled_at = bilag_internal.now(), message = bilag_internal.tell(reason_code, '{}')"
+        " from bilag.export_items where state = 'voided'"
+    )
+    assert told == [(True, True)]

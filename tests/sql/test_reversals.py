@@ -9,6 +9,7 @@ from uuid import UUID
 import pytest
 
 from tests.fix_bilag import Line, Organisation
+from tests.sql.correcting import items
 from tests.sql.fake_worker import FakeWorker
 from tests.sql.refusals import refused
 from tests.sql.vendor_with_memory import DAY, RELEASE, REVERSE, Vendor, audited, export, reference, shown
@@ -154,6 +155,7 @@ def test_a_reversal_that_was_cancelled_with_an_empty_note_is_retried(
 ) -> None:
     run = org.database.value(REVERSE, claim, DAY)
     org.database.sql("select bilag.cancel_export(%s, ' ')", run)
+    assert items(org)[1] == (1, True, "voided", "reversal_not_sent")
     org.database.sql("select bilag.retry_export(%s)", run)
     vendor.work()
     assert shown(org)[0].startswith("reversed by voucher")

@@ -42,7 +42,7 @@ def test_a_reversal_takes_the_next_number_of_its_own_lane_and_no_smaller_one_tha
 ) -> None:
     other = bilag.organisation("Andre")
     vendor.book(other)
-    org.configure(voucher_number_from=500)
+    org.configure(voucher_number_from=500.0)
     org.database.sql(REVERSE, claim, DAY)
     assert mirror(org)["voucher_number"] == 500
     last = org.database.sql("select org_id, voucher_number_last from bilag.export_lanes")
@@ -82,7 +82,9 @@ def test_a_run_that_waits_for_its_turn_still_has_it_after_a_reversal(
     org.database.sql("select bilag.resume_integration(%s, 'xledger')", org.id)
     vendor.work()
     assert [org.status(run)["status"] for run in (queued, reversing)] == ["succeeded", "succeeded"]
-    assert org.status(reversing)["claims"]["total"] == 1
+    assert [org.status(run)["claims"]["exported"] for run in (queued, reversing)] == [1, 1]
+    counted = org.database.sql("select item_count from bilag.export_runs order by enqueued_at, id = %s", reversing)
+    assert counted == [(1,), (1,), (1,)]
 
 
 def test_two_reversals_at_once_wait_each_for_its_own_original(
@@ -153,6 +155,8 @@ def test_a_reversal_in_another_century_is_a_slip(org: Organisation, claim: UUID)
     for day in ("1026-03-02", "2926-03-02", "-infinity"):
         with refused("KB001", "is no day to book a reversal on"):
             org.database.sql(REVERSE, claim, day)
+    with refused("KB001", "null is no day"):
+        org.database.sql(REVERSE, claim, None)
 
 
 def test_the_look_at_the_original_does_not_wait_for_a_run_that_waits_to_try_again(
@@ -173,3 +177,18 @@ def test_a_retry_asks_for_the_reversal_of_its_own_run_again(org: Organisation, v
     org.database.sql("select bilag.retry_export(%s)", runs[1])
     vendor.work()
     assert [voucher["claimNumber"] for voucher in vendor.holds.values()] == ["C-1", "C-2", "C-2"]
+    contents = org.database.value(
+        "select count(distinct content_sha256) from bilag.export_items where reverses is not null"
+    )
+    assert contents == 2, "the same mirror has the same content, whatever its number"
+
+
+def test_the_reversal_of_a_copy_is_a_copy(bilag: Bilag, org: Organisation, vendor: Vendor) -> None:
+    bilag.type("copy")
+    org.integration("copy", books=False)
+    org.map("Taxi", "1", kind="copy")
+    claim = org.claim("C-1")
+    org.request(kind="copy")
+    vendor.work()
+    org.database.sql("select bilag.reverse_export(%s, 'copy', %s, 'wrong')", claim, DAY)
+    assert mirror(org)["books"] is False
