@@ -55,7 +55,7 @@ begin
   with counted as (
     select r.id,
       count(*) filter (where i.state in ('exported', 'accepted')) as good,
-      count(*) filter (where i.state in ('rejected', 'accepted', 'in_doubt', 'sending') or i.reason_code in ('run_ended', 'reversal_not_sent')) as bad
+      count(*) filter (where i.state in ('rejected', 'accepted', 'in_doubt', 'sending') or i.reason_code in ('run_ended', 'not_booked', 'reversal_not_sent')) as bad
     from bilag.export_runs r left join bilag.export_items i on i.run_id = r.id and i.run_id = any(ending)
     where r.id = any(ending)
     group by r.id
@@ -136,10 +136,14 @@ begin
     ) as n on n.run_id = r.id
     order by r.org_id), patient => false);
   perform bilag_internal.raise_alert('run_failed', r.integration_id::text, r.org_id, r.integration_type,
-    coalesce(r.error ->> 'message', case
-      when exists (select from bilag.export_items i where i.run_id = r.id and i.state in ('in_doubt', 'sending'))
-        then 'The run booked nothing that is known of; vouchers of it are in doubt, and are looked up until it is known.'
-      else 'Every claim of the run was rejected.' end), jsonb_build_object('runId', r.id))
+    coalesce(r.error ->> 'message', (
+      select case
+        when bool_or(i.state in ('in_doubt', 'sending'))
+          then 'The run booked nothing that is known of; vouchers of it are in doubt, and are looked up until it is known.'
+        when bool_and(i.state = 'rejected') then 'Every claim of the run was rejected.'
+        else 'The run booked nothing: bilag.claim_exports says why.'
+      end
+      from bilag.export_items i where i.run_id = r.id)), jsonb_build_object('runId', r.id))
   from unnest(runs) as r where r.status = 'failed' or (r.status = 'partially_succeeded' and r.error is not null);
   perform bilag_internal.runs_finished(array(select r.id from unnest(runs) as r));
   perform bilag_internal.resolve_alert('run_failed', a.problem_key, 'a later run ended well')

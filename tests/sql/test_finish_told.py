@@ -5,7 +5,10 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
+import pytest
+
 from tests.fix_bilag import Bilag, Line, Organisation
+from tests.sql.correcting import reversal_is_in_hand
 from tests.sql.fake_worker import FakeWorker, Item, failed, report
 
 
@@ -69,6 +72,41 @@ def test_a_run_that_ends_in_doubt_does_not_say_that_its_claims_were_rejected(
     ((_, told),) = alerts(bilag)
     assert "in doubt" in told
     assert "rejected" not in told
+
+
+@pytest.mark.parametrize(("mate", "status"), [(None, "failed"), ("exported", "partially_succeeded")])
+def test_a_run_whose_voucher_turned_out_not_to_be_booked_has_not_succeeded_and_may_be_retried(
+    bilag: Bilag, org: Organisation, worker: FakeWorker, mate: str | None, status: str
+) -> None:
+    claim = org.claim("C-1")
+    if mate is not None:
+        org.claim("C-2")
+    run = org.request()
+    worker.settle(worker.claim_one(), lambda item: "unknown" if named(item, "C-1") else str(mate))
+    org.database.sql("select bilag.resolve_in_doubt(%s, 'xledger', 'not_booked')", claim)
+    bilag.advance(minutes=5)
+    worker.settle(worker.claim_one(), "absent")
+    assert org.states()["C-1"] == "voided"
+    assert org.status(run)["status"] == status
+    told = [] if mate else [("Testlaget", "The run booked nothing: bilag.claim_exports says why.")]
+    assert alerts(bilag) == told
+    org.database.sql("select bilag.retry_export(%s)", run)
+    worker.work()
+    assert set(org.states().values()) == {"exported"}
+
+
+def test_a_reversal_that_turned_out_not_to_be_booked_has_not_succeeded(
+    bilag: Bilag, org: Organisation, worker: FakeWorker
+) -> None:
+    claim = org.claim("C-1")
+    org.request()
+    worker.work()
+    post = reversal_is_in_hand(org, worker, claim)
+    worker.settle(post, "unknown")
+    org.database.sql("select bilag.resolve_in_doubt(%s, 'xledger', 'not_booked')", claim)
+    bilag.advance(minutes=5)
+    worker.settle(worker.claim_one(), "absent")
+    assert ended(org)["action"] == "run.failed"
 
 
 def test_runs_that_end_together_are_told_each_by_its_own_claims(bilag: Bilag, worker: FakeWorker) -> None:

@@ -98,6 +98,8 @@ def test_two_reversals_at_once_wait_each_for_its_own_original(
     waiting = [org.status(run)["waitingFor"]["reasonCode"] for run in runs]
     first = look["items"][0]["voucher"]["claimNumber"]
     assert waiting == (["in_doubt", "verifying_original"] if first == "C-1" else ["verifying_original", "in_doubt"])
+    begun = org.database.sql("select state from bilag.export_items where reverses is not null order by 1")
+    assert begun == [("in_doubt",), ("pending",)]
     vendor.work()
     assert [org.status(run)["status"] for run in runs] == ["succeeded", "succeeded"]
     assert set(vendor.posts.values()) == {1}
