@@ -11,7 +11,7 @@ from tests.fix_shell import Shell
 
 COMMANDS = (
     *("migrate", "worker", "doctor", "status", "preview", "export", "file", "claim"),
-    *("secret", "dead-letters", "pause", "resume", "version"),
+    *("health", "secret", "dead-letters", "pause", "resume", "recover", "uninstall", "version"),
 )
 
 
@@ -21,6 +21,7 @@ def test_every_command_is_listed_and_has_its_help(shell: Shell) -> None:
     for command in COMMANDS:
         assert command in listed.out
         assert shell(command, "--help").code == 0
+    assert "..." not in listed.out.partition("Commands:")[2], "a summary that is cut off says nothing"
 
 
 @pytest.mark.parametrize(

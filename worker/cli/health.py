@@ -25,7 +25,10 @@ _GAP = "·"
 @click.argument("organisation", metavar="[ORG]", required=False)
 @json_option
 def health(organisation: str | None, as_json: bool) -> None:
-    """Show whether each connection answers, and a day of it: blocks are answers, × is unreachable, · is a gap."""
+    """Show whether each connection answers.
+
+    And a day of it: blocks are answers, × is unreachable, · is a gap.
+    """
     with people() as asked:
         org = asked.organisation(organisation) if organisation else None
         rows = asked.rows(_TREND, org, org)

@@ -128,7 +128,10 @@ def resume(org: str | None, integration_type: str | None, everything: bool) -> N
 )
 @json_option
 def recover(since: datetime, as_json: bool) -> None:
-    """After a restore: look every unexported claim up at the accounting system before it is sent."""
+    """After a restore: look before anything is sent.
+
+    Every unexported claim is looked up at the accounting system first.
+    """
     moment = since if since.tzinfo else since.replace(tzinfo=UTC)
     with people() as asked:
         claims = asked.value("select bilag_internal.recover(%s)", moment)

@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 def uninstall(
     dsn: str | None, dry_run: bool, keep_data: bool, secrets: bool, force: bool, confirm: str | None, as_json: bool
 ) -> int:
-    """Take away what `bilag migrate` made: jobs, queues, schemas with all their data, roles.
+    """Take away what `bilag migrate` made.
+
+    That is jobs, queues, schemas with all their data, roles.
 
     Nothing of another application's goes; with something of one in the way, nothing goes at all.
     """

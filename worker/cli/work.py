@@ -19,7 +19,7 @@ from worker.trades import QUEUES
     "--queues", default=",".join(QUEUES), show_default=True, help="Which queues to serve, separated by commas."
 )
 def worker(drain: bool, concurrency: int | None, queues: str) -> int:
-    """Do the work: claim, call the accounting systems, report, until stopped."""
+    """Claim jobs and do them, until stopped."""
     chosen = _chosen(queues)
     found = settings.load()
     if concurrency:
@@ -33,7 +33,10 @@ def worker(drain: bool, concurrency: int | None, queues: str) -> int:
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def version(as_json: bool) -> None:
-    """Print the version, and the contract that this worker keeps with the database."""
+    """Print the version.
+
+    And the number of the contract that this worker keeps with the database.
+    """
     from worker.cli.show import print_json
     from worker.version import CONTRACT, bilag_version
 
