@@ -86,3 +86,15 @@ def test_a_re_export_after_a_restore_waits_until_nothing_can_be_on_its_way(
     bilag.advance(minutes=5)
     vendor.work()
     assert list(vendor.holds) == [named(org, 2)]
+
+
+def test_a_reversal_after_a_restore_waits_until_nothing_can_be_on_its_way(
+    bilag: Bilag, org: Organisation, vendor: Vendor, claim: UUID
+) -> None:
+    org.database.sql(RECOVER)
+    org.database.sql(REVERSE, claim, DAY)
+    vendor.work()
+    assert named(org, 1, reversal=True) not in vendor.posts, "a mirror that was forgotten may still arrive"
+    bilag.advance(minutes=5)
+    vendor.work()
+    assert vendor.posts[named(org, 1, reversal=True)] == 1
