@@ -73,7 +73,7 @@ begin
     elsif report.reason_code is distinct from 'rate_limited' then
       select greatest(s.wait, pause_for) into pause_for from bilag.retry_schedule s where s.failure = nth;
       if not found then
-        update bilag.export_runs r set error = report.error || jsonb_build_object('isRetryable', false) where r.id = report.run_id;
+        update bilag.export_runs r set error = report.error where r.id = report.run_id;
         perform bilag_internal.finish_runs(array[report.run_id], forced => true);
         continue;
       end if;

@@ -160,6 +160,34 @@ def test_a_run_that_an_error_ended_in_part_is_told(bilag: Bilag, org: Organisati
     assert alerts(bilag) == [("Testlaget", "Gone.")]
 
 
+def test_a_run_that_ended_waits_for_nothing_and_will_not_be_tried_again(
+    bilag: Bilag, org: Organisation, worker: FakeWorker
+) -> None:
+    org.claim("C-1")
+    doubtful = org.request()
+    worker.settle(worker.claim_one(), "unknown")
+    assert org.status(doubtful)["waitingFor"]["reasonCode"] == "in_doubt"
+    org.database.sql("select bilag.cancel_export(%s)", doubtful)
+    org.claim("C-2")
+    never = org.request()
+    org.database.sql("select bilag.cancel_export(%s)", never)
+    org.database.sql("delete from bilag.retry_schedule")
+    given_up = org.request()
+    failure = failed()
+    failure["error"]["isRetryable"] = True
+    worker.settle(worker.claim_one(), "unsent", failure=failure)
+    assert org.status(given_up)["error"]["isRetryable"] is False, "by Bilag; a person may"
+    rows = org.database.sql(
+        "select id, status, started_at is not null, waiting_since, waiting_reason_code from bilag.export_runs"
+        " order by enqueued_at, id"
+    )
+    assert sorted(rows, key=lambda row: (doubtful, never, given_up).index(row[0])) == [
+        (doubtful, "cancelled", True, None, None),
+        (never, "cancelled", True, None, None),
+        (given_up, "failed", True, None, None),
+    ]
+
+
 def test_a_run_in_several_currencies_has_a_sum_of_each_and_one_hash_of_all(
     bilag: Bilag, org: Organisation, worker: FakeWorker
 ) -> None:

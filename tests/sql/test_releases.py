@@ -40,6 +40,8 @@ def test_a_deleted_voucher_is_released_after_a_look_and_exported_again_under_a_n
         (2, 2, "exported"),
     ]
     assert list(vendor.holds) == [reference(org)]
+    runs = org.database.sql("select bilag_internal.run_counts(id) -> 'total' from bilag.export_runs")
+    assert runs == [(1,), (1,)], "each run had the claim"
 
 
 def test_what_is_still_there_is_never_released(org: Organisation, vendor: Vendor, claim: UUID) -> None:

@@ -284,11 +284,13 @@ def test_a_late_success_of_a_claim_that_a_later_run_has_not_sent_yet_keeps_it_fr
     job = lost(bilag, org, worker)
     org.database.sql("select bilag.cancel_export(id) from bilag.export_runs")
     proven_absent(bilag, worker)
-    org.request()
+    later = org.request()
     worker.settle(worker.claim_one(), "unsent", release=True)
     assert org.states() == {"C-1": "pending"}
     worker.settle(job, "exported")
     assert worker.work() == []
+    told = org.status(later)
+    assert (told["status"], told["claims"]["total"]) == ("succeeded", 0), "another run booked its claim"
     states = org.database.sql("select state, holds, reason_code from bilag.export_items order by id")
     assert states == [("exported", True, None), ("voided", False, "booked_meanwhile")]
     assert alerts(org) == []
