@@ -58,15 +58,20 @@ def test_a_storm_of_rate_limits_delays_and_rejects_nothing(here: Installation, e
 
 
 @story(hasty=True)
-def test_maintenance_for_hours_is_survived_on_the_schedule(here: Installation, erp: XledgerFake) -> None:
+def test_maintenance_for_hours_is_survived(here: Installation, erp: XledgerFake) -> None:
     org = here.organisation(claims=4)
     erp.maintenance(200)
     run = org.request()
     worker = here.worker()
-    here.live_on(run, org, timedelta(minutes=20), until_past=timedelta(hours=5))
+    here.live_through(timedelta(hours=5))
     assert not erp.ledger.vouchers()
+    assert org.status(run)["status"] == "failed", "a run waits for what is in doubt for an hour; its looks go on"
+    assert set(org.states().values()) == {"in_doubt"}
     erp.maintenance_over()
-    here.live_on(run, org, timedelta(minutes=20))
+    here.live_through(timedelta(hours=7))
+    assert set(org.states().values()) == {"voided"}, "looked for, and not there"
+    erp.clock.advance(timedelta(hours=12))  # it lived through the same hours
+    here.live_on(org.request(), org)
     assert here.verdict().is_right
     assert here.verdict().booked == 4
     assert worker.alive

@@ -127,7 +127,7 @@ def _listening(settings: Settings) -> str:
 
 
 def _variables(_settings: Settings) -> str:
-    read = {f"BILAG_{field.name.upper()}" for field in fields(Settings)} - {"BILAG_DATABASE_URL"}
+    read = {f"BILAG_{field.name.upper()}" for field in fields(Settings) if field.name != "database_url"}
     for name in sorted(name for name in os.environ if name.startswith("BILAG_") and name not in read):
         for meant in get_close_matches(name, read | {"DATABASE_URL"}, 1, _ALIKE):
             raise Told(f"{name} is set and nothing reads it; {meant} is what is read.")
